@@ -63,7 +63,7 @@ describe('rooms', () => {
     const harmless = new Set(['node:crypto', 'node:buffer', 'node:util'])
     const parsing = /^src\/guard\/(parse|grammar)[-.\w]*$/ // the one stateful module of the guard: wasm instances, a worker
     const strays = src
-      .filter(source => pure.has(source.room) && !/^src\/guard\/parse[-.\w]*$/.test(source.path))
+      .filter(source => pure.has(source.room) && !parsing.test(source.path))
       .flatMap(source =>
         source.imports
           .filter(({ from, ours }) => !ours && !harmless.has(from))

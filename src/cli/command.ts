@@ -1,0 +1,55 @@
+/** What every command has in common: its settings, terminal and log, and what becomes of its errors. */
+import { Command } from 'commander'
+import { type Config, colourRefused, type LoadedConfig, loadConfig } from '../config.ts'
+import { type SqlError, toSqlError } from '../errors.ts'
+import { createLog, type Log } from '../observe/log.ts'
+import { createTerminal, type Terminal, type TerminalStreams, tellError } from './terminal.ts'
+
+export interface Run {
+  readonly terminal: Terminal
+  readonly config: Config
+  readonly said: LoadedConfig['said']
+  readonly log: Log
+  /** Aborted by SIGINT, SIGTERM or SIGHUP. */
+  readonly signal: AbortSignal
+}
+
+export interface Cli {
+  readonly streams: TerminalStreams
+  readonly signal: AbortSignal
+  /** What the process will exit with: 0 done, 1 refused or failed, 2 not understood. */
+  exitCode: number
+}
+
+/** A command with its examples under `--help`. */
+export function describeCommand(name: string, summary: string, examples: readonly string[]): Command {
+  const command = new Command(name).description(summary).configureHelp({ showGlobalOptions: true })
+  if (examples.length === 0) return command
+  return command.addHelpText('after', `\nExamples:\n${examples.map(example => `  $ postern ${example}`).join('\n')}`)
+}
+
+/** Runs `work` with all that a command needs; an error is told and becomes the exit code. `false` from it means refused. */
+export async function runCommand(
+  cli: Cli,
+  command: Command,
+  work: (run: Run) => Promise<boolean | undefined>,
+): Promise<void> {
+  const given = command.optsWithGlobals<{ json?: boolean; config?: string }>()
+  const terminal = createTerminal(cli.streams, { json: given.json === true, colour: !colourRefused() })
+  let log: Log | undefined
+  try {
+    const loaded = loadConfig(given.config)
+    log = createLog(loaded.config.log.level)
+    if ((await work({ terminal, ...loaded, log, signal: cli.signal })) === false) cli.exitCode = 1
+  } catch (thrown) {
+    const error = toSqlError(thrown)
+    if (error.code === 'XX000') log?.error({ error: error.cause }, 'internal error')
+    tellError(terminal, error)
+    cli.exitCode = exitCodeOf(error)
+  }
+}
+
+/** Settings and arguments that are not understood are 2, everything else that fails is 1. */
+function exitCodeOf(error: SqlError): number {
+  return error.code === 'F0000' || error.code === '22023' ? 2 : 1
+}

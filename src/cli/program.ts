@@ -1,0 +1,34 @@
+/** All commands, and what a command line that names none of them is told. */
+import { CommanderError } from 'commander'
+import { type Cli, describeCommand } from './command.ts'
+import { configCommand } from './config.ts'
+
+/** Runs one command line. Returns the exit code: 0 done, 1 refused or failed, 2 not understood. */
+export async function runProgram(cli: Cli, version: string, args: readonly string[]): Promise<number> {
+  const program = describeCommand('postern', 'One guarded way into Postgres for agents, BI tools and jobs.', [
+    'up',
+    'tenant list --json',
+    'check "select 1" --tenant acme',
+  ])
+  program
+    .version(version)
+    .option('--config <file>', 'settings file; default postern.yml, or what POSTERN_CONFIG names')
+    .option('--json', 'answer in JSON')
+  for (const build of [configCommand]) program.addCommand(build(cli))
+  for (const command of [program, ...program.commands, ...program.commands.flatMap(command => command.commands)]) {
+    command
+      .showHelpAfterError('(--help shows how it is used)')
+      .exitOverride()
+      .configureOutput({
+        writeOut: text => void cli.streams.output.write(text),
+        writeErr: text => void cli.streams.errors.write(text.replace(/^error: /, 'postern: ')),
+      })
+  }
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown
+    return thrown.exitCode === 0 ? 0 : 2
+  }
+  return cli.exitCode
+}
