@@ -41,7 +41,7 @@ export function findBinaries(major: Major, account: Account | undefined, majorsD
   const packaged = packagedBinaries(major, majorsDir)
   const linked = linkLibraries(packaged, packaged)
   if (linked && readVersion(packaged, account) === major) return packaged
-  const copy = copyBinaries(packaged, join(privateDir, `postgres-${major}`))
+  const copy = copyBinaries(packaged, join(privateDir, `postgres-${packageVersion(packaged)}`))
   if (readVersion(copy, account) === major) return copy
   throw systemFailure(`the binaries of Postgres ${major} in ${packaged} do not run here`, {
     hint: 'They need glibc. Install again with npm ci, or name a server of your own.',
@@ -65,6 +65,12 @@ function packagedBinaries(major: Major, majorsDir: string): string {
       cause,
     })
   }
+}
+
+function packageVersion(packaged: string): string {
+  const version = /"version": "([\w.-]+)"/.exec(readFileSync(join(packaged, '..', 'package.json'), 'utf8'))?.[1]
+  if (version === undefined) throw systemFailure(`the package of ${packaged} does not say its version`)
+  return version
 }
 
 /** Makes the missing links in `target`; false where that folder cannot be written. */

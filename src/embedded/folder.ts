@@ -39,7 +39,10 @@ export function openFolder(dataDir: string | undefined, account: Account | undef
   if (dataDir === undefined) return { path: makeTemporary('postern-pg-', account), temporary: true }
   const wanted = resolve(dataDir)
   fs.mkdirSync(dirname(wanted), { recursive: true })
-  if (!fs.existsSync(wanted)) fs.mkdirSync(wanted)
+  if (!fs.existsSync(wanted)) {
+    fs.rmSync(wanted, { force: true }) // a link to what is no longer there
+    fs.mkdirSync(wanted)
+  }
   const path = fs.realpathSync(wanted)
   const entries = fs.readdirSync(path)
   if (entries.length > 0 && !entries.some(name => ownNames.includes(name))) throw notOurs(path)

@@ -64,9 +64,11 @@ async function listThings(client: pg.Client): Promise<string[]> {
 
 async function dropFreshDatabases(client: pg.Client): Promise<void> {
   const answer = await client.query(
-    String.raw`select datname from pg_catalog.pg_database where datname like 'postern\_test\_%'`,
+    String.raw`select d.datname from pg_catalog.pg_database d
+                where d.datname like 'postern\_test\_%'
+                  and not exists (select from pg_catalog.pg_stat_activity a where a.datname = d.datname)`,
   )
-  for (const { datname } of answer.rows) await client.query(`drop database if exists "${datname}" with (force)`)
+  for (const { datname } of answer.rows) await client.query(`drop database if exists "${datname}"`)
 }
 
 async function withAdministrator<T>(server: TestServer, work: (client: pg.Client) => Promise<T>): Promise<T> {
