@@ -5,8 +5,10 @@
 export interface Sink {
   /** Backend frames, not necessarily whole. */
   write(bytes: Buffer): void
-  /** Bytes written and not yet taken by the reader; above `highWaterBytes` the session stops reading upstream until `session.drained()`. */
+  /** Bytes written and not yet taken by the reader; above a high-water mark the session stops reading upstream until `session.drained()`. */
   pendingBytes(): number
   /** The session can take more frontend messages after `receive` returned false. */
   readable(): void
+  /** Nothing more will be written: the session ended by itself, its last words are in. */
+  end(): void
 }

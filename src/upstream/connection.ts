@@ -105,7 +105,9 @@ export class Upstream {
   /** State that the session keeps here between borrowers. */
   readonly statements = new StatementLru()
   unnamedStatement: string | undefined
-  readonly settings = new Map<string, string>()
+  settings: ReadonlyMap<string, string> = new Map()
+  /** Equal keys: equal `settings`. */
+  settingsKey = ''
   dirty = false
   catalogVersion = ''
 

@@ -1,0 +1,63 @@
+/** What a session still expects from its upstream, in the order in which it asked; local answers wait their turn in between. */
+import type { TextSource } from './position.ts'
+import type { StatementRun } from './run.ts'
+import type { Settings } from './settings.ts'
+import type { ClientPortal, ClientStatement } from './statements.ts'
+
+export type Expectation =
+  /** ParseComplete: the client's own Parse (`statement`), or one of ours that it must not see. */
+  | { readonly type: 'parse'; readonly statement: ClientStatement | undefined; readonly key: string; readonly source: TextSource | undefined }
+  | { readonly type: 'bind'; readonly portal: ClientPortal }
+  /** ParameterDescription (of a statement), then RowDescription or NoData. */
+  | { readonly type: 'describe'; readonly statement: ClientStatement }
+  | { readonly type: 'execute'; readonly run: StatementRun; readonly portal: ClientPortal }
+  /** CloseComplete; ours: not shown. */
+  | { readonly type: 'close'; readonly ours: boolean }
+  | { readonly type: 'sync' }
+  /** A Query message: one run per statement in it. `last`: its ReadyForQuery is the client's. */
+  | { readonly type: 'query'; readonly runs: readonly StatementRun[]; index: number; readonly last: boolean; failed: boolean }
+  /** A Query of ours that brings the upstream to the client's settings. */
+  | { readonly type: 'replay'; readonly settings: Settings; readonly key: string }
+  /** Frames of ours for the client. */
+  | { readonly type: 'local'; readonly bytes: Buffer }
+
+/** A queue that does not shift its array on each take. */
+export class Expectations {
+  private items: Expectation[] = []
+  private head = 0
+
+  get length(): number {
+    return this.items.length - this.head
+  }
+
+  get first(): Expectation | undefined {
+    return this.items[this.head]
+  }
+
+  get second(): Expectation | undefined {
+    return this.items[this.head + 1]
+  }
+
+  add(item: Expectation): void {
+    this.items.push(item)
+  }
+
+  take(): Expectation | undefined {
+    const item = this.items[this.head]
+    if (item === undefined) return undefined
+    this.head++
+    if (this.head === this.items.length) {
+      this.items = []
+      this.head = 0
+    }
+    return item
+  }
+
+  /** Takes out everything, in order. */
+  clear(): Expectation[] {
+    const rest = this.items.slice(this.head)
+    this.items = []
+    this.head = 0
+    return rest
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * The upstream connection that a session holds while it needs one: taken from the pool, brought to the client's settings,
+ * written to once a turn, given back at the end of the transaction.
+ */
+import { SqlError } from '../errors.ts'
+import type { Claim } from '../upstream/claim.ts'
+import type { Upstream, UpstreamOwner } from '../upstream/connection.ts'
+import { encodeQuery } from '../wire/query.ts'
+import type { Expectations } from './expectation.ts'
+import type { ServedDatabase } from './served-database.ts'
+import { type ClientSettings, replaySql, type Settings } from './settings.ts'
+
+export interface LeaseHost extends UpstreamOwner {
+  readonly expectations: Expectations
+  readonly settings: ClientSettings
+}
+
+export class Lease {
+  upstream: Upstream | undefined
+  /** Time that the last checkout waited. */
+  waitedMs = 0
+  private readonly host: LeaseHost
+  private readonly database: ServedDatabase
+  private readonly claim: () => Claim
+  private readonly now: () => number
+  private outgoing: Buffer[] = []
+  private waiting: AbortController | undefined
+  private cancelling: Promise<void> | undefined
+
+  constructor(host: LeaseHost, database: ServedDatabase, claim: () => Claim, now: () => number) {
+    this.host = host
+    this.database = database
+    this.claim = claim
+    this.now = now
+  }
+
+  get isWaiting(): boolean {
+    return this.waiting !== undefined
+  }
+
+  /** Holds an upstream afterwards: at once where one is free, else once the returned promise resolves. @throws SqlError */
+  hold(): Promise<void> | undefined {
+    if (this.upstream !== undefined) return undefined
+    const refusal = this.database.refusal()
+    if (refusal !== null) throw refusal
+    this.waitedMs = 0
+    const free = this.database.pool.tryAcquire(this.claim())
+    if (free === undefined) return this.wait()
+    this.take(free)
+    return undefined
+  }
+
+  private async wait(): Promise<void> {
+    const waiting = new AbortController()
+    const since = this.now()
+    this.waiting = waiting
+    try {
+      const upstream = await this.database.pool.acquire(this.claim(), waiting.signal)
+      if (waiting.signal.aborted) {
+        this.database.pool.release(upstream)
+        throw waiting.signal.reason
+      }
+      this.waitedMs = this.now() - since
+      this.take(upstream)
+    } finally {
+      this.waiting = undefined
+    }
+  }
+
+  /** Ends a wait for an upstream with `reason`. */
+  stopWaiting(reason: SqlError): void {
+    this.waiting?.abort(reason)
+  }
+
+  private take(upstream: Upstream): void {
+    this.upstream = upstream
+    upstream.owner = this.host
+    const catalogVersion = this.database.catalog().version
+    if (upstream.catalogVersion !== catalogVersion) {
+      if (upstream.statements.size > 0) this.forget(upstream)
+      upstream.catalogVersion = catalogVersion
+    }
+    this.align()
+  }
+
+  /** Brings the upstream to the client's settings, by a Query of ours ahead of what follows. */
+  align(): void {
+    const { upstream } = this
+    const { settings, expectations } = this.host
+    if (upstream === undefined || upstream.settingsKey === settings.wantedKey) return
+    const sql = replaySql(upstream.settings, settings.wanted)
+    if (sql === '') return
+    expectations.add({ type: 'replay', settings: settings.wanted, key: settings.wantedKey })
+    upstream.unnamedStatement = undefined
+    this.write(encodeQuery(sql))
+  }
+
+  /** After DDL or a swap a cached plan's result type may be another: its statements are dropped, so that nobody sees that. */
+  private forget(upstream: Upstream): void {
+    upstream.statements.clear()
+    upstream.unnamedStatement = undefined
+    this.host.expectations.add({ type: 'replay', settings: upstream.settings, key: upstream.settingsKey })
+    this.write(encodeQuery('deallocate all'))
+  }
+
+  /** Queues bytes for the upstream; all of one turn leave in one write. */
+  write(bytes: Buffer): void {
+    if (this.outgoing.push(bytes) === 1) queueMicrotask(() => this.flush())
+  }
+
+  private flush(): void {
+    const outgoing = this.outgoing
+    if (outgoing.length === 0) return
+    this.outgoing = []
+    const first = outgoing[0]!
+    this.upstream?.write(outgoing.length === 1 ? first : Buffer.concat(outgoing))
+  }
+
+  /** The upstream has these settings now. */
+  settled(settings: Settings, key: string): void {
+    const upstream = this.upstream
+    if (upstream === undefined) return
+    upstream.settings = settings
+    upstream.settingsKey = key
+  }
+
+  /** Stops what the upstream runs now; it is lent on only after the cancel has reached the server. */
+  cancel(): Promise<void> {
+    const upstream = this.upstream
+    if (upstream === undefined) return Promise.resolve()
+    this.flush()
+    this.cancelling ??= upstream.cancel().catch(() => upstream.destroy('a cancel request failed')).finally(() => {
+      this.cancelling = undefined
+    })
+    return this.cancelling
+  }
+
+  /** Gives the upstream back, between transactions. */
+  release(): void {
+    const upstream = this.upstream
+    if (upstream === undefined) return
+    this.flush()
+    this.upstream = undefined
+    upstream.resume()
+    upstream.owner = undefined
+    const pool = this.database.pool
+    if (this.cancelling === undefined) pool.release(upstream)
+    else void this.cancelling.then(() => pool.release(upstream))
+  }
+
+  /** Gives up an upstream that is in doubt. */
+  discard(reason: string): void {
+    const upstream = this.upstream
+    this.outgoing = []
+    if (upstream === undefined) return
+    this.upstream = undefined
+    upstream.owner = undefined
+    this.database.pool.discard(upstream, reason)
+  }
+}
+
+export function canceledByUser(): SqlError {
+  return new SqlError({ code: '57014', message: 'canceling statement due to user request' })
+}

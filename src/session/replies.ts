@@ -1,0 +1,277 @@
+/**
+ * The server's answers on their way to the client: counted where they lie, passed on as they are wherever they are what the
+ * client asked for, and put right where the session's doing shows (a LIMIT of ours, a statement of ours, a cut).
+ */
+import { SqlError, type SqlErrorFields } from '../errors.ts'
+import { backendType } from '../wire/message-types.ts'
+import { encodeCommandComplete } from '../wire/query.ts'
+import { decodeReport, encodeErrorResponse, encodeNotice, type ServerReport } from '../wire/reports.ts'
+import type { RowAction, ScanHandler } from '../wire/scanner.ts'
+import { cellTooLarge, limitError, rowTooLarge, truncationNotice } from './cuts.ts'
+import type { Expectation, Expectations } from './expectation.ts'
+import { positionForClient } from './position.ts'
+import type { StatementRun } from './run.ts'
+
+/** The session, as far as its replies need it. */
+export interface ReplyHost {
+  readonly expectations: Expectations
+  /** Transaction status as the client sees it: a refusal inside a transaction has put it in 'E'. */
+  readonly failed: boolean
+  /** True where a statement may be cancelled without taking anything else with it. */
+  mayCancel(): boolean
+  cancelRun(): void
+  emit(bytes: Buffer): void
+  /** A statement was ended by us in the middle of its answer. */
+  cutShort(error: SqlError): void
+  runCompleted(run: StatementRun, tag: string): void
+  runFailed(run: StatementRun, error: SqlErrorFields): void
+  /** The extended series failed: what was expected before its Sync will not come. */
+  seriesFailed(): void
+  /** A ParameterStatus; true: the client does not know this value yet. */
+  parameterChanged(name: string, value: string): boolean
+  replayed(item: Expectation & { type: 'replay' }): void
+  replayFailed(report: ServerReport): void
+  serverFatal(report: ServerReport): void
+  /** ReadyForQuery; returns the status for the client, or undefined where the client must not see it. */
+  ready(status: number, item: Expectation): number | undefined
+}
+
+const headerBytes = 5
+
+export class Replies implements ScanHandler {
+  private readonly host: ReplyHost
+  private cut: 'too-many-rows' | 'too-many-bytes' | 'row-too-large' | undefined
+  /** After an error of ours in an extended series: nothing passes until its ReadyForQuery. */
+  muted = false
+
+  constructor(host: ReplyHost) {
+    this.host = host
+  }
+
+  row(type: number, length: number): RowAction {
+    const run = runOf(this.host.expectations.first)
+    if (run === undefined || this.muted) return 'drop'
+    const verdict = run.row(type, length)
+    if (verdict === 'pass' || verdict === 'drop' || verdict === 'hold') return verdict
+    this.cut = verdict
+    return 'drop'
+  }
+
+  dropped(): void {
+    const cut = this.cut
+    const run = runOf(this.host.expectations.first)
+    if (cut === undefined || run === undefined) return
+    this.cut = undefined
+    if (cut === 'row-too-large') this.refuse(run, rowTooLarge(run))
+    else if (run.refusesAtLimit) this.refuse(run, limitError(run, cut))
+    else {
+      run.truncated = cut === 'too-many-rows' ? 'rows' : 'bytes'
+      if (this.host.mayCancel() && (cut === 'too-many-bytes' || run.plan.limitPushed === undefined)) {
+        run.cancelled = true
+        this.host.cancelRun()
+      }
+    }
+  }
+
+  held(frame: Buffer): void {
+    const run = runOf(this.host.expectations.first)
+    if (run === undefined) return
+    const error = cellTooLarge(run, frame)
+    if (error !== undefined) return this.refuse(run, error)
+    run.count(frame.length, true)
+    this.host.emit(frame)
+  }
+
+  emit(bytes: Buffer): void {
+    this.host.emit(bytes)
+  }
+
+  private refuse(run: StatementRun, error: SqlError): void {
+    run.refused = error
+    run.cancelled = true
+    this.host.runFailed(run, error.fields())
+    this.host.cutShort(error)
+  }
+
+  passes(type: number, chunk: Buffer, start: number, end: number): boolean {
+    const head = this.host.expectations.first
+    if (head === undefined || this.muted || this.host.expectations.second?.type === 'local') return false
+    if (!this.isPlain(type, head)) return false
+    this.advance(type, head, chunk, start, end)
+    return true
+  }
+
+  handle(type: number, frame: Buffer): void {
+    const head = this.host.expectations.first
+    if (type === backendType.parameterStatus) return this.parameterStatus(frame)
+    if (type === backendType.readyForQuery) return this.readyForQuery(head, frame)
+    if (type === backendType.errorResponse) return this.error(head, frame)
+    if (head === undefined) {
+      if (type === backendType.noticeResponse) return
+      throw new SqlError({ code: '08P01', message: 'the database server sent a message that nothing had asked for' })
+    }
+    if (this.muted) this.advance(type, head, frame, 0, frame.length)
+    else if (this.isPlain(type, head)) {
+      this.advance(type, head, frame, 0, frame.length)
+      this.host.emit(frame)
+    } else this.special(type, head, frame)
+    this.emitLocals()
+  }
+
+  /** Local answers whose turn it is. */
+  emitLocals(): void {
+    const expectations = this.host.expectations
+    for (let head = expectations.first; head?.type === 'local'; head = expectations.first) {
+      expectations.take()
+      if (!this.muted) this.host.emit(head.bytes)
+    }
+  }
+
+  /** Whether the client may see the frame as it stands. */
+  private isPlain(type: number, head: Expectation): boolean {
+    switch (type) {
+      case backendType.parseComplete:
+        return head.type === 'parse' && head.statement !== undefined
+      case backendType.bindComplete:
+      case backendType.parameterDescription:
+        return head.type === 'bind' || head.type === 'describe'
+      case backendType.closeComplete:
+        return head.type === 'close' && !head.ours
+      case backendType.noData:
+        return head.type === 'describe'
+      case backendType.rowDescription:
+        return head.type === 'describe' || head.type === 'query'
+      case backendType.commandComplete:
+      case backendType.portalSuspended: {
+        const run = runOf(head)
+        return run !== undefined && run.truncated === undefined && run.refused === undefined && run.plan.tag === undefined && run.plan.notices.length === 0
+      }
+      case backendType.emptyQueryResponse:
+      case backendType.copyOutResponse:
+      case backendType.copyDone:
+        return runOf(head)?.refused === undefined && head.type !== 'replay'
+      case backendType.noticeResponse:
+        return head.type !== 'replay' && !this.host.failed
+      default:
+        return false
+    }
+  }
+
+  private advance(type: number, head: Expectation, chunk: Buffer, start: number, end: number): void {
+    const expectations = this.host.expectations
+    switch (type) {
+      case backendType.parseComplete:
+      case backendType.bindComplete:
+      case backendType.closeComplete:
+      case backendType.noData:
+        expectations.take()
+        return
+      case backendType.rowDescription:
+        if (head.type === 'describe') expectations.take()
+        return
+      case backendType.portalSuspended:
+        if (head.type === 'execute') {
+          this.host.runCompleted(head.run, '')
+          expectations.take()
+        }
+        return
+      case backendType.commandComplete:
+      case backendType.emptyQueryResponse: {
+        const run = runOf(head)
+        if (run !== undefined) this.completed(head, run, type === backendType.commandComplete ? tagOf(run, chunk, start, end) : '')
+      }
+    }
+  }
+
+  private completed(head: Expectation, run: StatementRun, tag: string): void {
+    if (run.refused === undefined) this.host.runCompleted(run, tag)
+    if (head.type === 'query') head.index++
+    else this.host.expectations.take()
+  }
+
+  /** Frames that the client sees changed, or not at all. */
+  private special(type: number, head: Expectation, frame: Buffer): void {
+    switch (type) {
+      case backendType.parseComplete:
+      case backendType.closeComplete:
+      case backendType.bindComplete:
+        if (head.type !== 'query') this.host.expectations.take()
+        return
+      case backendType.commandComplete:
+      case backendType.portalSuspended:
+        return this.finish(head, tagText(frame, 0, frame.length))
+      case backendType.noData:
+      case backendType.noticeResponse:
+      case backendType.copyOutResponse:
+      case backendType.copyDone:
+      case backendType.emptyQueryResponse:
+        return
+      default:
+        throw new SqlError({ code: '08P01', message: 'the database server sent a message out of turn' })
+    }
+  }
+
+  /** CommandComplete where the count or the tag is ours, with what the client should know about it. */
+  private finish(head: Expectation, serverTag: string): void {
+    const run = runOf(head)
+    if (run === undefined) return
+    if (run.refused !== undefined) return this.completed(head, run, '')
+    for (const notice of run.plan.notices) this.host.emit(encodeNotice({ ...notice, severity: 'NOTICE' }))
+    if (run.truncated !== undefined) this.host.emit(encodeNotice(truncationNotice(run)))
+    const tag = run.plan.tag ?? (run.truncated === undefined ? serverTag : `${serverTag.split(' ')[0] || 'SELECT'} ${run.rows}`)
+    this.completed(head, run, serverTag)
+    this.host.emit(encodeCommandComplete(tag))
+  }
+
+  private parameterStatus(frame: Buffer): void {
+    const end = frame.indexOf(0, 5)
+    const name = frame.toString('utf8', 5, end)
+    const value = frame.toString('utf8', end + 1, frame.length - 1)
+    if (this.host.parameterChanged(name, value)) this.host.emit(frame)
+  }
+
+  private readyForQuery(head: Expectation | undefined, frame: Buffer): void {
+    if (head?.type === 'replay') {
+      this.host.expectations.take()
+      this.host.replayed(head)
+    } else if (head?.type === 'sync' || head?.type === 'query') {
+      this.host.expectations.take()
+      this.muted = false
+      const status = this.host.ready(frame[5]!, head)
+      if (status !== undefined) this.host.emit(status === frame[5] ? frame : readyFrame(status))
+    } else throw new SqlError({ code: '08P01', message: 'the database server was ready before its time' })
+    this.emitLocals()
+  }
+
+  private error(head: Expectation | undefined, frame: Buffer): void {
+    const report = decodeReport(frame.subarray(headerBytes))
+    if (report.severity === 'FATAL' || report.severity === 'PANIC') return this.host.serverFatal(report)
+    if (head?.type === 'replay') return this.host.replayFailed(report)
+    const run = runOf(head)
+    if (run?.truncated !== undefined && run.cancelled && report.code === '57014' && head !== undefined) return this.finish(head, '')
+    const shown = run?.refused === undefined && !this.muted
+    const position = positionForClient(report.position, head)
+    if (run !== undefined && shown) this.host.runFailed(run, { ...report, severity: 'ERROR', position })
+    if (head?.type === 'query') head.failed = true
+    else this.host.seriesFailed()
+    if (shown) this.host.emit(position === report.position ? frame : encodeErrorResponse({ ...report, position }))
+  }
+}
+
+function readyFrame(status: number): Buffer {
+  return Buffer.from([backendType.readyForQuery, 0, 0, 0, 5, status])
+}
+
+function runOf(head: Expectation | undefined): StatementRun | undefined {
+  if (head?.type === 'execute') return head.run
+  return head?.type === 'query' ? head.runs[head.index] : undefined
+}
+
+/** Only transaction control needs the tag: COMMIT of a failed transaction says ROLLBACK. */
+function tagOf(run: StatementRun, chunk: Buffer, start: number, end: number): string {
+  return run.plan.effect.type === 'transaction' ? tagText(chunk, start, end) : ''
+}
+
+function tagText(chunk: Buffer, start: number, end: number): string {
+  return chunk[start] === backendType.commandComplete ? chunk.toString('latin1', start + headerBytes, end - 1) : ''
+}

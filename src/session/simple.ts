@@ -1,0 +1,144 @@
+/**
+ * The simple protocol: a Query message of one or more statements. All are judged before any runs. What goes upstream goes
+ * together, one Query for as many statements as possible; a statement that changes what later ones mean ends such a group.
+ */
+import { SqlError } from '../errors.ts'
+import type { Verdict } from '../guard/verdict.ts'
+import { decodeQuery, emptyQueryResponse, sync } from '../wire/query.ts'
+import { encodeBind, encodeDescribe, encodeExecute, encodeParse } from '../wire/extended-query.ts'
+import { changesContext } from './effects.ts'
+import type { Judged, JudgedStatement } from './judgement.ts'
+import { type Plan, planAnswer, planRun } from './plan.ts'
+import { charactersBefore, type TextSource } from './position.ts'
+import { StatementRun } from './run.ts'
+import type { Session } from './session.ts'
+
+const separator = '\n;'
+
+/** @returns a promise where the message has to wait for something before it is through */
+export function runQuery(session: Session, body: Buffer): Promise<void> | undefined {
+  const text = decodeQuery(body)
+  session.statements.delete('')
+  session.portals.delete('')
+  const judged = session.judge(text, [])
+  if (judged instanceof Promise) return judged.then(known => runJudged(session, text, known))
+  return runJudged(session, text, judged)
+}
+
+function runJudged(session: Session, text: string, judged: Judged): Promise<void> | undefined {
+  if (judged.error !== undefined) {
+    session.records.refused(text, judged.error, undefined)
+    throw judged.error
+  }
+  if (judged.statements.length === 0) {
+    session.answer(emptyQueryResponse)
+    session.localReady()
+    return undefined
+  }
+  for (const statement of judged.statements) checkVerdict(session, text, statement)
+  return runFrom(session, text, judged, 0)
+}
+
+/** @throws SqlError for a refused statement, recorded, its position led to the whole message */
+export function checkVerdict(session: Session, text: string, statement: JudgedStatement): void {
+  const { verdict } = statement
+  if (verdict.kind !== 'refuse') return
+  session.records.refused(statement.text, verdict.error, verdict)
+  const { position } = verdict.error
+  throw new SqlError(position === undefined ? verdict.error : { ...verdict.error, position: position + charactersBefore(text, statement.start) })
+}
+
+/** Runs the statements from `index` on, group by group. */
+function runFrom(session: Session, text: string, judged: Judged, index: number): Promise<void> | undefined {
+  const plans: { readonly statement: JudgedStatement; readonly plan: Plan }[] = []
+  for (let i = index; i < judged.statements.length; i++) {
+    const statement = judged.statements[i]!
+    const plan = planFor(session, statement.verdict, session.failed && plans.length === 0)
+    const alone = plan.effect.type === 'reset-all'
+    if (alone && plans.length > 0) break
+    plans.push({ statement, plan })
+    if (alone || changesContext(plan.effect, session.settings)) break
+  }
+  const next = index + plans.length
+  const last = next >= judged.statements.length
+  const held = session.hold()
+  const send = (): Promise<void> | undefined => {
+    sendGroup(session, text, judged.statements.length === 1, plans, last)
+    if (last) return undefined
+    return session.whenDrained(() => continueAfter(session, text, judged, next))
+  }
+  return held === undefined ? send() : held.then(send)
+}
+
+function continueAfter(session: Session, text: string, judged: Judged, next: number): Promise<void> | undefined {
+  if (session.seriesErrored) {
+    session.localReady()
+    return undefined
+  }
+  const again = session.judge(text, [])
+  const go = (known: Judged): Promise<void> | undefined => {
+    if (known.error !== undefined) throw known.error
+    for (const statement of known.statements.slice(next)) checkVerdict(session, text, statement)
+    return runFrom(session, text, known, next)
+  }
+  return again === judged ? runFrom(session, text, judged, next) : again instanceof Promise ? again.then(go) : go(again)
+}
+
+/** @throws SqlError 25P02 in a transaction that we put in 'E', 25001 for what a transaction block cannot hold */
+export function planFor(session: Session, verdict: Verdict, failed: boolean): Plan {
+  if (verdict.kind === 'refuse') throw new SqlError(verdict.error)
+  const plan = verdict.kind === 'run' ? planRun(verdict, session.options.virtualPid) : planAnswer(verdict, session.planContext())
+  if (plan.effect.type === 'reset-all' && session.explicitTransaction) {
+    throw new SqlError({ code: '25001', message: `${plan.tag ?? 'RESET ALL'} cannot run inside a transaction block`, hint: 'End the transaction first.' })
+  }
+  if (!failed) return plan
+  const { effect } = plan
+  const lostSavepoint = effect.type === 'transaction' && effect.op === 'rollback-to' && session.lease.upstream === undefined
+  if (!plan.exits || lostSavepoint) throw session.failedError()
+  return effect.type === 'transaction' && effect.op === 'commit' ? { ...plan, text: effect.chain ? 'rollback and chain' : 'rollback' } : plan
+}
+
+function sendGroup(session: Session, text: string, single: boolean, group: readonly { readonly statement: JudgedStatement; readonly plan: Plan }[], last: boolean): void {
+  const { limits } = session.policy
+  const only = group.length === 1 && single ? group[0] : undefined
+  const parts: string[] = []
+  const starts: number[] = []
+  let length = 0
+  for (const { statement, plan } of group) {
+    const part = only === undefined ? plan.text : wholeText(text, statement, plan)
+    starts.push(length + (only === undefined || plan.splices === undefined ? 0 : statement.start))
+    parts.push(part)
+    length += part.length + separator.length
+  }
+  const upstreamText = parts.join(separator)
+  const runs = group.map(({ statement, plan }, i) => {
+    const source: TextSource | undefined =
+      plan.splices === undefined ? undefined : { clientText: text, upstreamText, clientStart: statement.start, upstreamStart: starts[i]!, splices: plan.splices }
+    const cursor = plan.effect.type === 'fetch' ? session.cursors.get(plan.effect.cursor) : undefined
+    return new StatementRun({ plan, text: statement.text, source, limits, startedAtMs: session.options.services.now(), waitMs: session.lease.waitedMs, counter: cursor })
+  })
+  session.sendQuery(upstreamText, runs, last, only !== undefined && needsBound(only.plan) ? limits.rowsMax + 1 : undefined)
+}
+
+/** A result that no LIMIT bounds is bounded by Execute's row count, so that the server stops by itself. */
+function needsBound(plan: Plan): boolean {
+  return plan.effect.type === 'rows' && plan.kind === 'select' && plan.limitPushed === undefined
+}
+
+/** The client's own message with its one statement as it runs: comments around it stay. */
+export function wholeText(text: string, statement: JudgedStatement, plan: Plan): string {
+  if (plan.splices === undefined) return plan.text
+  if (plan.splices.length === 0) return text
+  return text.slice(0, statement.start) + plan.text + text.slice(statement.start + statement.text.length)
+}
+
+/** One statement by the extended protocol, as the simple one would have run it, but for the bound on its rows. */
+export function encodeBounded(text: string, rowsMax: number): Buffer {
+  return Buffer.concat([
+    encodeParse({ name: '', text, parameterTypes: [] }),
+    encodeBind({ portal: '', statement: '', parameterFormats: [], parameters: [], resultFormats: [] }),
+    encodeDescribe({ kind: 'P', name: '' }),
+    encodeExecute({ portal: '', rowsMax }),
+    sync,
+  ])
+}
