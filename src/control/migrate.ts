@@ -29,7 +29,10 @@ export async function readMigrations(folder: string = defaultFolder): Promise<re
   for (const name of (await readdir(folder)).sort()) {
     const id = Number(filePattern.exec(name)?.[1])
     if (!Number.isInteger(id) || id === migrations.at(-1)?.id) {
-      throw new SqlError({ code: 'F0000', message: `migration ${name} is not named 000001-words.sql with a number of its own` })
+      throw new SqlError({
+        code: 'F0000',
+        message: `migration ${name} is not named 000001-words.sql with a number of its own`,
+      })
     }
     const text = (await readFile(join(folder, name), 'utf8')).replaceAll('\r\n', '\n')
     migrations.push({ id, name, hash: createHash('sha256').update(text).digest('hex'), text })
@@ -101,6 +104,7 @@ function compare(migrations: readonly Migration[], applied: readonly Applied[]):
 /** The next pending file, under the lock of migrations; undefined: nothing is left to do. */
 async function applyNext(client: ClientBase, migrations: readonly Migration[]): Promise<string | undefined> {
   await client.query('begin')
+  await client.query(`set local statement_timeout to '10min'`)
   // Held until the transaction ends, so it also covers making the schema, which races without it.
   await client.query('select pg_advisory_xact_lock(7219, 1)')
   await client.query('create schema if not exists postern')
@@ -114,7 +118,11 @@ async function applyNext(client: ClientBase, migrations: readonly Migration[]): 
   const next = (await pendingOf(client, migrations))[0]
   if (next !== undefined) {
     await client.query(next.text)
-    await client.query('insert into postern.migration (id, name, hash) values ($1, $2, $3)', [next.id, next.name, next.hash])
+    await client.query('insert into postern.migration (id, name, hash) values ($1, $2, $3)', [
+      next.id,
+      next.name,
+      next.hash,
+    ])
   }
   await client.query('commit')
   return next?.name

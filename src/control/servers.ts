@@ -90,11 +90,16 @@ export async function findServer(db: Pool | ClientBase, name: string): Promise<S
 }
 
 /** New address or credentials; databases on it are reached anew. @throws SqlError 42704 */
-export function setServerAddress(administration: Administration, name: string, address: ServerAddress): Promise<ServerRow> {
+export function setServerAddress(
+  administration: Administration,
+  name: string,
+  address: ServerAddress,
+): Promise<ServerRow> {
   return administer(administration, async client => {
     const { id } = await findServer(client, name)
     const { provisioner } = address
-    const sealed = provisioner === undefined ? null : administration.sealer.seal(provisioner.password, passwordContext(id))
+    const sealed =
+      provisioner === undefined ? null : administration.sealer.seal(provisioner.password, passwordContext(id))
     const set = await client.query<ServerRow>(
       `update postern.server s set host = $2, port = $3, tls_mode = $4, tls_ca = $5, maintenance_database = $6,
          provisioner_login = coalesce($7, s.provisioner_login),

@@ -112,7 +112,9 @@ function refuseWhileAnythingRemains(name: string, remains: Remains, drop: string
   throw new SqlError({
     code: '2BP01',
     message,
-    detail: [...databases.map(database => `database ${database.alias}`), ...users.map(login => `user ${login}`)].join('\n'),
+    detail: [...databases.map(database => `database ${database.alias}`), ...users.map(login => `user ${login}`)].join(
+      '\n',
+    ),
     hint: `Remove them, or type the tenant's name to drop them with it. To shut it without removing anything, disable it.`,
   })
 }
