@@ -93,11 +93,12 @@ class Checker {
 
   #field(path: string, kind: string | undefined, content: unknown): void {
     if (kind === undefined) throw new Error(`unknown field ${path}`)
-    if (kind === 'node' && isObject(content)) return this.node(content)
-    if (kind === 'nodes' && Array.isArray(content)) return content.forEach(entry => this.node(entry))
-    if (this.#nodes.has(kind) && isObject(content)) return this.#fields(kind, content)
     const expected = { string: 'string', enum: 'string', number: 'number', bool: 'boolean' }[kind]
-    if (typeof content !== expected) throw new Error(`${path} is no ${kind}: ${JSON.stringify(content).slice(0, 200)}`)
+    if (kind === 'node' && isObject(content)) this.node(content)
+    else if (kind === 'nodes' && Array.isArray(content)) for (const entry of content) this.node(entry)
+    else if (this.#nodes.has(kind) && isObject(content)) this.#fields(kind, content)
+    else if (typeof content !== expected)
+      throw new Error(`${path} is no ${kind}: ${JSON.stringify(content).slice(0, 200)}`)
   }
 }
 
