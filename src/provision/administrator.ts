@@ -18,7 +18,7 @@ export interface Administrator {
 
 type Parameter = string | number | boolean | null | readonly string[]
 
-/** One statement, rows as the text that the server sent. An upstream's own `query` has this shape too. */
+/** Statements without parameters; all their rows, as the text that the server sent. An upstream's own `query` has this shape too. */
 export type TextQuery = (sql: string) => Promise<readonly (readonly (string | null)[])[]>
 
 /** The same with `$1` for every value; {@link SqlError} with the server's SQLSTATE when it fails. */
@@ -79,10 +79,11 @@ export async function inTransaction<T>(query: Query, work: () => Promise<T>): Pr
 /** A {@link Query} over a connected client. */
 export function queryOf(client: pg.ClientBase): Query {
   return async (text, parameters = []) => {
-    const result = await client
+    const answered = await client
       .query<(string | null)[]>({ text, values: [...parameters], rowMode: 'array', types: rawText })
       .catch(rethrowAsSqlError)
-    return result.rows
+    // Several statements without parameters have several results; their rows follow one another.
+    return [answered].flat().flatMap(result => result.rows)
   }
 }
 
