@@ -7,87 +7,87 @@ import { changesContext } from './effects.ts'
 import { type Judged, upstreamKeyOf } from './judgement.ts'
 import type { Plan } from './plan.ts'
 import { StatementRun } from './run.ts'
-import type { Session } from './session.ts'
+import type { SessionState } from './state.ts'
 import { checkVerdict, planFor, wholeText } from './simple.ts'
 import type { ClientPortal, ClientStatement } from './statements.ts'
 
 type Waiting = Promise<void> | undefined
 
 /** @returns a promise where the message has to wait for something. @throws SqlError: the series is skipped up to Sync */
-export function handleExtended(session: Session, type: number, body: Buffer): Waiting {
-  if (type === frontendType.sync) return onSync(session)
-  if (session.skipping) return undefined
-  session.seriesOpen = true
+export function handleExtended(state: SessionState, type: number, body: Buffer): Waiting {
+  if (type === frontendType.sync) return onSync(state)
+  if (state.skipping) return undefined
+  state.seriesOpen = true
   switch (type) {
     case frontendType.parse:
-      return onParse(session, body)
+      return onParse(state, body)
     case frontendType.bind:
-      return onBind(session, body)
+      return onBind(state, body)
     case frontendType.describe:
-      return onDescribe(session, body)
+      return onDescribe(state, body)
     case frontendType.execute:
-      return onExecute(session, body)
+      return onExecute(state, body)
     case frontendType.close:
-      return onClose(session, body)
+      return onClose(state, body)
     case frontendType.flush:
-      if (session.seriesSent) session.lease.write(flush)
+      if (state.seriesSent) state.lease.write(flush)
       return undefined
     default:
       throw new SqlError({ code: '08P01', message: `invalid frontend message type ${type}`, severity: 'FATAL' })
   }
 }
 
-function onSync(session: Session): Waiting {
-  session.skipping = false
-  session.seriesOpen = false
-  if (session.seriesSent) {
-    session.seriesSent = false
-    session.expectations.add({ type: 'sync' })
-    session.lease.write(sync)
-  } else session.localReady()
+function onSync(state: SessionState): Waiting {
+  state.skipping = false
+  state.seriesOpen = false
+  if (state.seriesSent) {
+    state.seriesSent = false
+    state.expectations.add({ type: 'sync' })
+    state.lease.write(sync)
+  } else state.localReady()
   return undefined
 }
 
-function onParse(session: Session, body: Buffer): Waiting {
+function onParse(state: SessionState, body: Buffer): Waiting {
   const { name, text, parameterTypes } = decodeParse(body)
-  if (name !== '' && session.statements.has(name)) {
+  if (name !== '' && state.statements.has(name)) {
     throw new SqlError({ code: '42P05', message: `prepared statement "${name}" already exists` })
   }
-  const { preparedStatementsMax } = session.policy.limits
-  if (session.statements.size >= preparedStatementsMax) {
+  const { preparedStatementsMax } = state.judge.policy.limits
+  if (state.statements.size >= preparedStatementsMax) {
     throw new SqlError({ code: '54000', message: `a session may keep at most ${preparedStatementsMax} prepared statements`, hint: 'Close or DEALLOCATE those that are not needed.' })
   }
-  const judged = session.judge(text, parameterTypes)
-  const go = (known: Judged): Waiting => parseJudged(session, name, text, parameterTypes, known)
+  const judged = state.judge.judge(text, parameterTypes)
+  const go = (known: Judged): Waiting => parseJudged(state, name, text, parameterTypes, known)
   return judged instanceof Promise ? judged.then(go) : go(judged)
 }
 
-function parseJudged(session: Session, name: string, text: string, parameterTypes: readonly number[], judged: Judged): Waiting {
-  const statement = makeStatement(session, name, text, parameterTypes, judged)
-  session.statements.set(name, statement)
+function parseJudged(state: SessionState, name: string, text: string, parameterTypes: readonly number[], judged: Judged): Waiting {
+  const statement = makeStatement(state, name, text, parameterTypes, judged)
+  state.statements.set(name, statement)
   if (statement.plan.text === '') {
-    session.answer(parseComplete)
+    state.answer(parseComplete)
     return undefined
   }
-  return whenHeld(session, () => {
-    if (!sendParse(session, statement, true)) session.answer(parseComplete)
+  return whenHeld(state, () => {
+    if (!sendParse(state, statement, true)) state.answer(parseComplete)
   })
 }
 
 /** @throws SqlError for what is refused, recorded */
-function makeStatement(session: Session, name: string, text: string, parameterTypes: readonly number[], judged: Judged): ClientStatement {
+function makeStatement(state: SessionState, name: string, text: string, parameterTypes: readonly number[], judged: Judged): ClientStatement {
   if (judged.error !== undefined) {
-    session.records.refused(text, judged.error, undefined)
+    state.records.refused(text, judged.error, undefined)
     throw judged.error
   }
   if (judged.statements.length > 1) throw new SqlError({ code: '42601', message: 'cannot insert multiple commands into a prepared statement' })
   const only = judged.statements[0]
-  const contextKey = session.contextKey
+  const contextKey = state.judge.contextKey
   if (only === undefined) {
     return { name, text, parameterTypes, judged, contextKey, plan: emptyPlan, source: undefined, upstreamKey: '', cached: false, statementText: '' }
   }
-  checkVerdict(session, text, only)
-  const plan = planFor(session, only.verdict, session.failed)
+  checkVerdict(state, text, only)
+  const plan = planFor(state, only.verdict, state.failed)
   const upstreamText = wholeText(text, only, plan)
   return {
     name,
@@ -97,7 +97,7 @@ function makeStatement(session: Session, name: string, text: string, parameterTy
     contextKey,
     plan: { ...plan, text: upstreamText },
     source: plan.splices === undefined ? undefined : { clientText: text, upstreamText, clientStart: only.start, upstreamStart: only.start, splices: plan.splices },
-    upstreamKey: upstreamKeyOf(judged, upstreamText, session.settings.parseKey),
+    upstreamKey: upstreamKeyOf(judged, upstreamText, state.settings.parseKey),
     cached: name !== '' && plan.splices !== undefined,
     statementText: only.text,
   }
@@ -108,86 +108,86 @@ const emptyPlan: Plan = {
 }
 
 /** Runs `then` holding an upstream. */
-function whenHeld(session: Session, then: () => void): Waiting {
-  const held = session.hold()
+function whenHeld(state: SessionState, then: () => void): Waiting {
+  const held = state.hold()
   if (held !== undefined) return held.then(then)
   then()
   return undefined
 }
 
 /** Makes the upstream know the statement. False: it does already, nothing was sent. `shown`: the client waits for the answer. */
-function sendParse(session: Session, statement: ClientStatement, shown: boolean): boolean {
-  const upstream = session.lease.upstream!
+function sendParse(state: SessionState, statement: ClientStatement, shown: boolean): boolean {
+  const upstream = state.lease.upstream!
   const key = statement.upstreamKey
   if (upstream.statements.has(key) || upstream.unnamedStatement === key) return false
   if (statement.cached) {
     for (const evicted of upstream.statements.add(key)) {
-      session.expectations.add({ type: 'close', ours: true })
-      session.lease.write(encodeClose({ kind: 'S', name: evicted }))
+      state.expectations.add({ type: 'close', ours: true })
+      state.lease.write(encodeClose({ kind: 'S', name: evicted }))
     }
   } else upstream.unnamedStatement = key
-  session.expectations.add({ type: 'parse', statement: shown ? statement : undefined, key, source: statement.source })
-  session.seriesSent = true
-  session.lease.write(encodeParse({ name: statement.cached ? key : '', text: statement.plan.text, parameterTypes: [...statement.parameterTypes] }))
+  state.expectations.add({ type: 'parse', statement: shown ? statement : undefined, key, source: statement.source })
+  state.seriesSent = true
+  state.lease.write(encodeParse({ name: statement.cached ? key : '', text: statement.plan.text, parameterTypes: [...statement.parameterTypes] }))
   return true
 }
 
-function nameUpstream(session: Session, statement: ClientStatement): string {
-  return session.lease.upstream!.statements.has(statement.upstreamKey) ? statement.upstreamKey : ''
+function nameUpstream(state: SessionState, statement: ClientStatement): string {
+  return state.lease.upstream!.statements.has(statement.upstreamKey) ? statement.upstreamKey : ''
 }
 
-function findStatement(session: Session, name: string): ClientStatement {
-  const statement = session.statements.get(name)
+function findStatement(state: SessionState, name: string): ClientStatement {
+  const statement = state.statements.get(name)
   if (statement !== undefined) return statement
   throw new SqlError({ code: '26000', message: name === '' ? 'unnamed prepared statement does not exist' : `prepared statement "${name}" does not exist` })
 }
 
 /** The statement as it is judged under what is in force now: policy, catalog and settings may have changed since Parse. */
-function current(session: Session, statement: ClientStatement, then: (statement: ClientStatement) => Waiting): Waiting {
-  if (statement.contextKey === session.contextKey && statement.plan.exits === false && !session.failed && statement.plan.splices !== undefined) return then(statement)
-  const judged = session.judge(statement.text, statement.parameterTypes)
+function current(state: SessionState, statement: ClientStatement, then: (statement: ClientStatement) => Waiting): Waiting {
+  if (statement.contextKey === state.judge.contextKey && statement.plan.exits === false && !state.failed && statement.plan.splices !== undefined) return then(statement)
+  const judged = state.judge.judge(statement.text, statement.parameterTypes)
   const go = (known: Judged): Waiting => {
     const { name, text, parameterTypes } = statement
-    const again = makeStatement(session, name, text, parameterTypes, known)
-    if (session.statements.get(name) === statement) session.statements.set(name, again)
+    const again = makeStatement(state, name, text, parameterTypes, known)
+    if (state.statements.get(name) === statement) state.statements.set(name, again)
     return then(again)
   }
   return judged instanceof Promise ? judged.then(go) : go(judged)
 }
 
-function onBind(session: Session, body: Buffer): Waiting {
+function onBind(state: SessionState, body: Buffer): Waiting {
   const portalEnd = body.indexOf(0)
   const statementEnd = body.indexOf(0, portalEnd + 1)
   if (portalEnd < 0 || statementEnd < 0) throw new SqlError({ code: '08P01', message: 'invalid Bind message' })
   const portalName = body.toString('utf8', 0, portalEnd)
-  const statement = findStatement(session, body.toString('utf8', portalEnd + 1, statementEnd))
-  const { portalsMax } = session.policy.limits
-  if (portalName !== '' && session.portals.has(portalName)) throw new SqlError({ code: '42P03', message: `cursor "${portalName}" already exists` })
-  if (session.portals.size >= portalsMax) throw new SqlError({ code: '54000', message: `a session may keep at most ${portalsMax} portals`, hint: 'Close those that are not needed.' })
-  return current(session, statement, known => {
+  const statement = findStatement(state, body.toString('utf8', portalEnd + 1, statementEnd))
+  const { portalsMax } = state.judge.policy.limits
+  if (portalName !== '' && state.portals.has(portalName)) throw new SqlError({ code: '42P03', message: `cursor "${portalName}" already exists` })
+  if (state.portals.size >= portalsMax) throw new SqlError({ code: '54000', message: `a session may keep at most ${portalsMax} portals`, hint: 'Close those that are not needed.' })
+  return current(state, statement, known => {
     const portal: ClientPortal = { name: portalName, statement: known, plan: known.plan, parameters: parametersOf(known, body), rows: 0, bytes: 0, exhausted: false }
-    session.portals.set(portalName, portal)
+    state.portals.set(portalName, portal)
     if (known.plan.text === '') {
-      session.answer(bindComplete)
+      state.answer(bindComplete)
       return undefined
     }
-    return whenHeld(session, () => sendBind(session, portal, body.subarray(0, portalEnd + 1), body.subarray(statementEnd + 1)))
+    return whenHeld(state, () => sendBind(state, portal, body.subarray(0, portalEnd + 1), body.subarray(statementEnd + 1)))
   })
 }
 
-function sendBind(session: Session, portal: ClientPortal, portalName: Buffer, rest: Buffer): void {
-  sendParse(session, portal.statement, false)
-  const name = nameUpstream(session, portal.statement)
+function sendBind(state: SessionState, portal: ClientPortal, portalName: Buffer, rest: Buffer): void {
+  sendParse(state, portal.statement, false)
+  const name = nameUpstream(state, portal.statement)
   const head = Buffer.allocUnsafe(5 + portalName.length + name.length + 1)
   head[0] = frontendType.bind
   head.writeInt32BE(4 + portalName.length + name.length + 1 + rest.length, 1)
   portalName.copy(head, 5)
   head.write(name, 5 + portalName.length, 'latin1')
   head[head.length - 1] = 0
-  session.expectations.add({ type: 'bind', portal })
-  session.seriesSent = true
-  session.lease.write(head)
-  session.lease.write(rest)
+  state.expectations.add({ type: 'bind', portal })
+  state.seriesSent = true
+  state.lease.write(head)
+  state.lease.write(rest)
 }
 
 /** The parameters as text, where a set_config takes its value from one. */
@@ -197,89 +197,89 @@ function parametersOf(statement: ClientStatement, body: Buffer): (string | null)
   return decodeBind(body).parameters.map(value => value?.toString('utf8') ?? null)
 }
 
-function onDescribe(session: Session, body: Buffer): Waiting {
+function onDescribe(state: SessionState, body: Buffer): Waiting {
   const { kind, name } = decodeDescribe(body)
   if (kind === 'P') {
-    const portal = findPortal(session, name)
-    if (portal.plan.text === '') session.answer(noData)
-    else sendDescribe(session, portal.statement, kind, name)
+    const portal = findPortal(state, name)
+    if (portal.plan.text === '') state.answer(noData)
+    else sendDescribe(state, portal.statement, kind, name)
     return undefined
   }
-  return current(session, findStatement(session, name), statement => {
+  return current(state, findStatement(state, name), statement => {
     if (statement.plan.text === '') {
-      session.answer(encodeParameterDescription([]))
-      session.answer(noData)
+      state.answer(encodeParameterDescription([]))
+      state.answer(noData)
       return undefined
     }
-    return whenHeld(session, () => {
-      sendParse(session, statement, false)
-      sendDescribe(session, statement, kind, nameUpstream(session, statement))
+    return whenHeld(state, () => {
+      sendParse(state, statement, false)
+      sendDescribe(state, statement, kind, nameUpstream(state, statement))
     })
   })
 }
 
-function sendDescribe(session: Session, statement: ClientStatement, kind: 'S' | 'P', name: string): void {
-  session.expectations.add({ type: 'describe', statement })
-  session.seriesSent = true
-  session.lease.write(encodeDescribe({ kind, name }))
+function sendDescribe(state: SessionState, statement: ClientStatement, kind: 'S' | 'P', name: string): void {
+  state.expectations.add({ type: 'describe', statement })
+  state.seriesSent = true
+  state.lease.write(encodeDescribe({ kind, name }))
 }
 
-function findPortal(session: Session, name: string): ClientPortal {
-  const portal = session.portals.get(name)
+function findPortal(state: SessionState, name: string): ClientPortal {
+  const portal = state.portals.get(name)
   if (portal !== undefined) return portal
   throw new SqlError({ code: '34000', message: `portal "${name}" does not exist` })
 }
 
-function onExecute(session: Session, body: Buffer): Waiting {
+function onExecute(state: SessionState, body: Buffer): Waiting {
   const { portal: name, rowsMax } = decodeExecute(body)
-  const portal = findPortal(session, name)
+  const portal = findPortal(state, name)
   const { effect } = portal.plan
   if (portal.plan.text === '') {
-    session.answer(emptyQueryResponse)
+    state.answer(emptyQueryResponse)
     return undefined
   }
   if (portal.exhausted) {
-    session.answer(encodeCommandComplete('SELECT 0'))
+    state.answer(encodeCommandComplete('SELECT 0'))
     return undefined
   }
-  if (session.failed && !portal.plan.exits) throw session.failedError()
-  sendExecute(session, portal, rowsMax)
-  if (!changesContext(effect, session.settings)) return undefined
-  return session.whenDrained(() => undefined)
+  if (state.failed && !portal.plan.exits) throw state.failedError()
+  sendExecute(state, portal, rowsMax)
+  if (!changesContext(effect, state.settings)) return undefined
+  return state.whenDrained(() => undefined)
 }
 
-function sendExecute(session: Session, portal: ClientPortal, rowsMax: number): void {
-  const { limits } = session.policy
+function sendExecute(state: SessionState, portal: ClientPortal, rowsMax: number): void {
+  const { limits } = state.judge.policy
   const { plan } = portal
   const left = Math.max(0, limits.rowsMax - portal.rows) + 1
   const bounded = plan.effect.type === 'rows' && plan.kind === 'select' && (plan.limitPushed === undefined || rowsMax > 0)
-  const counter = plan.effect.type === 'fetch' ? (session.cursors.get(plan.effect.cursor) ?? portal) : portal
+  const counter = plan.effect.type === 'fetch' ? (state.cursors.get(plan.effect.cursor) ?? portal) : portal
   const run = new StatementRun({
     plan,
     text: portal.statement.statementText,
     source: portal.statement.source,
     limits,
-    startedAtMs: session.options.services.now(),
-    waitMs: session.lease.waitedMs,
+    startedAtMs: state.options.services.now(),
+    waitMs: state.lease.waitedMs,
     counter,
     parameters: portal.parameters,
   })
-  session.expectations.add({ type: 'execute', run, portal })
-  session.seriesSent = true
-  session.lease.write(encodeExecute({ portal: portal.name, rowsMax: bounded ? (rowsMax === 0 ? left : Math.min(rowsMax, left)) : rowsMax }))
+  state.expectations.add({ type: 'execute', run, portal })
+  state.seriesSent = true
+  state.lease.write(encodeExecute({ portal: portal.name, rowsMax: bounded ? (rowsMax === 0 ? left : Math.min(rowsMax, left)) : rowsMax }))
 }
 
-function onClose(session: Session, body: Buffer): Waiting {
+function onClose(state: SessionState, body: Buffer): Waiting {
   const { kind, name } = decodeClose(body)
-  const portal = kind === 'P' ? session.portals.get(name) : undefined
-  if (kind === 'S') session.statements.delete(name)
-  else session.portals.delete(name)
-  if (portal === undefined || portal.plan.text === '' || session.lease.upstream === undefined) {
-    session.answer(closeComplete)
+  const portal = kind === 'P' ? state.portals.get(name) : undefined
+  if (kind === 'S') state.statements.delete(name)
+  else state.portals.delete(name)
+  if (portal === undefined || portal.plan.text === '' || state.lease.upstream === undefined) {
+    state.answer(closeComplete)
     return undefined
   }
-  session.expectations.add({ type: 'close', ours: false })
-  session.seriesSent = true
-  session.lease.write(encodeClose({ kind, name }))
+  state.expectations.add({ type: 'close', ours: false })
+  state.seriesSent = true
+  state.lease.write(encodeClose({ kind, name }))
   return undefined
 }

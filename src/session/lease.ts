@@ -10,28 +10,26 @@ import type { Expectations } from './expectation.ts'
 import type { ServedDatabase } from './served-database.ts'
 import { type ClientSettings, replaySql, type Settings } from './settings.ts'
 
-export interface LeaseHost extends UpstreamOwner {
+export interface LeaseParts {
+  readonly owner: UpstreamOwner
   readonly expectations: Expectations
   readonly settings: ClientSettings
+  readonly database: ServedDatabase
+  readonly claim: () => Claim
+  readonly now: () => number
 }
 
 export class Lease {
   upstream: Upstream | undefined
   /** Time that the last checkout waited. */
   waitedMs = 0
-  private readonly host: LeaseHost
-  private readonly database: ServedDatabase
-  private readonly claim: () => Claim
-  private readonly now: () => number
+  private readonly parts: LeaseParts
   private outgoing: Buffer[] = []
   private waiting: AbortController | undefined
   private cancelling: Promise<void> | undefined
 
-  constructor(host: LeaseHost, database: ServedDatabase, claim: () => Claim, now: () => number) {
-    this.host = host
-    this.database = database
-    this.claim = claim
-    this.now = now
+  constructor(parts: LeaseParts) {
+    this.parts = parts
   }
 
   get isWaiting(): boolean {
@@ -41,10 +39,10 @@ export class Lease {
   /** Holds an upstream afterwards: at once where one is free, else once the returned promise resolves. @throws SqlError */
   hold(): Promise<void> | undefined {
     if (this.upstream !== undefined) return undefined
-    const refusal = this.database.refusal()
+    const refusal = this.parts.database.refusal()
     if (refusal !== null) throw refusal
     this.waitedMs = 0
-    const free = this.database.pool.tryAcquire(this.claim())
+    const free = this.parts.database.pool.tryAcquire(this.parts.claim())
     if (free === undefined) return this.wait()
     this.take(free)
     return undefined
@@ -52,15 +50,15 @@ export class Lease {
 
   private async wait(): Promise<void> {
     const waiting = new AbortController()
-    const since = this.now()
+    const since = this.parts.now()
     this.waiting = waiting
     try {
-      const upstream = await this.database.pool.acquire(this.claim(), waiting.signal)
+      const upstream = await this.parts.database.pool.acquire(this.parts.claim(), waiting.signal)
       if (waiting.signal.aborted) {
-        this.database.pool.release(upstream)
+        this.parts.database.pool.release(upstream)
         throw waiting.signal.reason
       }
-      this.waitedMs = this.now() - since
+      this.waitedMs = this.parts.now() - since
       this.take(upstream)
     } finally {
       this.waiting = undefined
@@ -74,8 +72,8 @@ export class Lease {
 
   private take(upstream: Upstream): void {
     this.upstream = upstream
-    upstream.owner = this.host
-    const catalogVersion = this.database.catalog().version
+    upstream.owner = this.parts.owner
+    const catalogVersion = this.parts.database.catalog().version
     if (upstream.catalogVersion !== catalogVersion) {
       if (upstream.statements.size > 0) this.forget(upstream)
       upstream.catalogVersion = catalogVersion
@@ -86,7 +84,7 @@ export class Lease {
   /** Brings the upstream to the client's settings, by a Query of ours ahead of what follows. */
   align(): void {
     const { upstream } = this
-    const { settings, expectations } = this.host
+    const { settings, expectations } = this.parts
     if (upstream === undefined || upstream.settingsKey === settings.wantedKey) return
     const sql = replaySql(upstream.settings, settings.wanted)
     if (sql === '') return
@@ -99,7 +97,7 @@ export class Lease {
   private forget(upstream: Upstream): void {
     upstream.statements.clear()
     upstream.unnamedStatement = undefined
-    this.host.expectations.add({ type: 'replay', settings: upstream.settings, key: upstream.settingsKey })
+    this.parts.expectations.add({ type: 'replay', settings: upstream.settings, key: upstream.settingsKey })
     this.write(encodeQuery('deallocate all'))
   }
 
@@ -143,7 +141,7 @@ export class Lease {
     this.upstream = undefined
     upstream.resume()
     upstream.owner = undefined
-    const pool = this.database.pool
+    const pool = this.parts.database.pool
     if (this.cancelling === undefined) pool.release(upstream)
     else void this.cancelling.then(() => pool.release(upstream))
   }
@@ -155,7 +153,7 @@ export class Lease {
     if (upstream === undefined) return
     this.upstream = undefined
     upstream.owner = undefined
-    this.database.pool.discard(upstream, reason)
+    this.parts.database.pool.discard(upstream, reason)
   }
 }
 

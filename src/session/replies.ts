@@ -17,6 +17,8 @@ export interface ReplyHost {
   readonly expectations: Expectations
   /** Transaction status as the client sees it: a refusal inside a transaction has put it in 'E'. */
   readonly failed: boolean
+  /** After an error of ours in an extended series: nothing passes until its ReadyForQuery. */
+  readonly muted: boolean
   /** True where a statement may be cancelled without taking anything else with it. */
   mayCancel(): boolean
   cancelRun(): void
@@ -41,16 +43,13 @@ const headerBytes = 5
 export class Replies implements ScanHandler {
   private readonly host: ReplyHost
   private cut: 'too-many-rows' | 'too-many-bytes' | 'row-too-large' | undefined
-  /** After an error of ours in an extended series: nothing passes until its ReadyForQuery. */
-  muted = false
-
   constructor(host: ReplyHost) {
     this.host = host
   }
 
   row(type: number, length: number): RowAction {
     const run = runOf(this.host.expectations.first)
-    if (run === undefined || this.muted) return 'drop'
+    if (run === undefined || this.host.muted) return 'drop'
     const verdict = run.row(type, length)
     if (verdict === 'pass' || verdict === 'drop' || verdict === 'hold') return verdict
     this.cut = verdict
@@ -95,7 +94,7 @@ export class Replies implements ScanHandler {
 
   passes(type: number, chunk: Buffer, start: number, end: number): boolean {
     const head = this.host.expectations.first
-    if (head === undefined || this.muted || this.host.expectations.second?.type === 'local') return false
+    if (head === undefined || this.host.muted || this.host.expectations.second?.type === 'local') return false
     if (!this.isPlain(type, head)) return false
     this.advance(type, head, chunk, start, end)
     return true
@@ -110,7 +109,7 @@ export class Replies implements ScanHandler {
       if (type === backendType.noticeResponse) return
       throw new SqlError({ code: '08P01', message: 'the database server sent a message that nothing had asked for' })
     }
-    if (this.muted) this.advance(type, head, frame, 0, frame.length)
+    if (this.host.muted) this.advance(type, head, frame, 0, frame.length)
     else if (this.isPlain(type, head)) {
       this.advance(type, head, frame, 0, frame.length)
       this.host.emit(frame)
@@ -123,7 +122,7 @@ export class Replies implements ScanHandler {
     const expectations = this.host.expectations
     for (let head = expectations.first; head?.type === 'local'; head = expectations.first) {
       expectations.take()
-      if (!this.muted) this.host.emit(head.bytes)
+      if (!this.host.muted) this.host.emit(head.bytes)
     }
   }
 
@@ -236,7 +235,6 @@ export class Replies implements ScanHandler {
       this.host.replayed(head)
     } else if (head?.type === 'sync' || head?.type === 'query') {
       this.host.expectations.take()
-      this.muted = false
       const status = this.host.ready(frame[5]!, head)
       if (status !== undefined) this.host.emit(status === frame[5] ? frame : readyFrame(status))
     } else throw new SqlError({ code: '08P01', message: 'the database server was ready before its time' })
@@ -249,7 +247,7 @@ export class Replies implements ScanHandler {
     if (head?.type === 'replay') return this.host.replayFailed(report)
     const run = runOf(head)
     if (run?.truncated !== undefined && run.cancelled && report.code === '57014' && head !== undefined) return this.finish(head, '')
-    const shown = run?.refused === undefined && !this.muted
+    const shown = run?.refused === undefined && !this.host.muted
     const position = positionForClient(report.position, head)
     if (run !== undefined && shown) this.host.runFailed(run, { ...report, severity: 'ERROR', position })
     if (head?.type === 'query') head.failed = true

@@ -11,95 +11,95 @@ import type { Judged, JudgedStatement } from './judgement.ts'
 import { type Plan, planAnswer, planRun } from './plan.ts'
 import { charactersBefore, type TextSource } from './position.ts'
 import { StatementRun } from './run.ts'
-import type { Session } from './session.ts'
+import type { SessionState } from './state.ts'
 
 const separator = '\n;'
 
 /** @returns a promise where the message has to wait for something before it is through */
-export function runQuery(session: Session, body: Buffer): Promise<void> | undefined {
+export function runQuery(state: SessionState, body: Buffer): Promise<void> | undefined {
   const text = decodeQuery(body)
-  session.statements.delete('')
-  session.portals.delete('')
-  const judged = session.judge(text, [])
-  if (judged instanceof Promise) return judged.then(known => runJudged(session, text, known))
-  return runJudged(session, text, judged)
+  state.statements.delete('')
+  state.portals.delete('')
+  const judged = state.judge.judge(text, [])
+  if (judged instanceof Promise) return judged.then(known => runJudged(state, text, known))
+  return runJudged(state, text, judged)
 }
 
-function runJudged(session: Session, text: string, judged: Judged): Promise<void> | undefined {
+function runJudged(state: SessionState, text: string, judged: Judged): Promise<void> | undefined {
   if (judged.error !== undefined) {
-    session.records.refused(text, judged.error, undefined)
+    state.records.refused(text, judged.error, undefined)
     throw judged.error
   }
   if (judged.statements.length === 0) {
-    session.answer(emptyQueryResponse)
-    session.localReady()
+    state.answer(emptyQueryResponse)
+    state.localReady()
     return undefined
   }
-  for (const statement of judged.statements) checkVerdict(session, text, statement)
-  return runFrom(session, text, judged, 0)
+  for (const statement of judged.statements) checkVerdict(state, text, statement)
+  return runFrom(state, text, judged, 0)
 }
 
 /** @throws SqlError for a refused statement, recorded, its position led to the whole message */
-export function checkVerdict(session: Session, text: string, statement: JudgedStatement): void {
+export function checkVerdict(state: SessionState, text: string, statement: JudgedStatement): void {
   const { verdict } = statement
   if (verdict.kind !== 'refuse') return
-  session.records.refused(statement.text, verdict.error, verdict)
+  state.records.refused(statement.text, verdict.error, verdict)
   const { position } = verdict.error
   throw new SqlError(position === undefined ? verdict.error : { ...verdict.error, position: position + charactersBefore(text, statement.start) })
 }
 
 /** Runs the statements from `index` on, group by group. */
-function runFrom(session: Session, text: string, judged: Judged, index: number): Promise<void> | undefined {
+function runFrom(state: SessionState, text: string, judged: Judged, index: number): Promise<void> | undefined {
   const plans: { readonly statement: JudgedStatement; readonly plan: Plan }[] = []
   for (let i = index; i < judged.statements.length; i++) {
     const statement = judged.statements[i]!
-    const plan = planFor(session, statement.verdict, session.failed && plans.length === 0)
+    const plan = planFor(state, statement.verdict, state.failed && plans.length === 0)
     const alone = plan.effect.type === 'reset-all'
     if (alone && plans.length > 0) break
     plans.push({ statement, plan })
-    if (alone || changesContext(plan.effect, session.settings)) break
+    if (alone || changesContext(plan.effect, state.settings)) break
   }
   const next = index + plans.length
   const last = next >= judged.statements.length
-  const held = session.hold()
+  const held = state.hold()
   const send = (): Promise<void> | undefined => {
-    sendGroup(session, text, judged.statements.length === 1, plans, last)
+    sendGroup(state, text, judged.statements.length === 1, plans, last)
     if (last) return undefined
-    return session.whenDrained(() => continueAfter(session, text, judged, next))
+    return state.whenDrained(() => continueAfter(state, text, judged, next))
   }
   return held === undefined ? send() : held.then(send)
 }
 
-function continueAfter(session: Session, text: string, judged: Judged, next: number): Promise<void> | undefined {
-  if (session.seriesErrored) {
-    session.localReady()
+function continueAfter(state: SessionState, text: string, judged: Judged, next: number): Promise<void> | undefined {
+  if (state.seriesErrored) {
+    state.localReady()
     return undefined
   }
-  const again = session.judge(text, [])
+  const again = state.judge.judge(text, [])
   const go = (known: Judged): Promise<void> | undefined => {
     if (known.error !== undefined) throw known.error
-    for (const statement of known.statements.slice(next)) checkVerdict(session, text, statement)
-    return runFrom(session, text, known, next)
+    for (const statement of known.statements.slice(next)) checkVerdict(state, text, statement)
+    return runFrom(state, text, known, next)
   }
-  return again === judged ? runFrom(session, text, judged, next) : again instanceof Promise ? again.then(go) : go(again)
+  return again === judged ? runFrom(state, text, judged, next) : again instanceof Promise ? again.then(go) : go(again)
 }
 
 /** @throws SqlError 25P02 in a transaction that we put in 'E', 25001 for what a transaction block cannot hold */
-export function planFor(session: Session, verdict: Verdict, failed: boolean): Plan {
+export function planFor(state: SessionState, verdict: Verdict, failed: boolean): Plan {
   if (verdict.kind === 'refuse') throw new SqlError(verdict.error)
-  const plan = verdict.kind === 'run' ? planRun(verdict, session.options.virtualPid) : planAnswer(verdict, session.planContext())
-  if (plan.effect.type === 'reset-all' && session.explicitTransaction) {
+  const plan = verdict.kind === 'run' ? planRun(verdict, state.options.virtualPid) : planAnswer(verdict, state.planContext())
+  if (plan.effect.type === 'reset-all' && state.explicitTransaction) {
     throw new SqlError({ code: '25001', message: `${plan.tag ?? 'RESET ALL'} cannot run inside a transaction block`, hint: 'End the transaction first.' })
   }
   if (!failed) return plan
   const { effect } = plan
-  const lostSavepoint = effect.type === 'transaction' && effect.op === 'rollback-to' && session.lease.upstream === undefined
-  if (!plan.exits || lostSavepoint) throw session.failedError()
+  const lostSavepoint = effect.type === 'transaction' && effect.op === 'rollback-to' && state.lease.upstream === undefined
+  if (!plan.exits || lostSavepoint) throw state.failedError()
   return effect.type === 'transaction' && effect.op === 'commit' ? { ...plan, text: effect.chain ? 'rollback and chain' : 'rollback' } : plan
 }
 
-function sendGroup(session: Session, text: string, single: boolean, group: readonly { readonly statement: JudgedStatement; readonly plan: Plan }[], last: boolean): void {
-  const { limits } = session.policy
+function sendGroup(state: SessionState, text: string, single: boolean, group: readonly { readonly statement: JudgedStatement; readonly plan: Plan }[], last: boolean): void {
+  const { limits } = state.judge.policy
   const only = group.length === 1 && single ? group[0] : undefined
   const parts: string[] = []
   const starts: number[] = []
@@ -114,10 +114,10 @@ function sendGroup(session: Session, text: string, single: boolean, group: reado
   const runs = group.map(({ statement, plan }, i) => {
     const source: TextSource | undefined =
       plan.splices === undefined ? undefined : { clientText: text, upstreamText, clientStart: statement.start, upstreamStart: starts[i]!, splices: plan.splices }
-    const cursor = plan.effect.type === 'fetch' ? session.cursors.get(plan.effect.cursor) : undefined
-    return new StatementRun({ plan, text: statement.text, source, limits, startedAtMs: session.options.services.now(), waitMs: session.lease.waitedMs, counter: cursor })
+    const cursor = plan.effect.type === 'fetch' ? state.cursors.get(plan.effect.cursor) : undefined
+    return new StatementRun({ plan, text: statement.text, source, limits, startedAtMs: state.options.services.now(), waitMs: state.lease.waitedMs, counter: cursor })
   })
-  session.sendQuery(upstreamText, runs, last, only !== undefined && needsBound(only.plan) ? limits.rowsMax + 1 : undefined)
+  state.sendQuery(upstreamText, runs, last, only !== undefined && needsBound(only.plan) ? limits.rowsMax + 1 : undefined)
 }
 
 /** A result that no LIMIT bounds is bounded by Execute's row count, so that the server stops by itself. */

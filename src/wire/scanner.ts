@@ -50,6 +50,14 @@ export class BackendScanner {
     return this.streaming === 0 && this.partialBytes === 0
   }
 
+  /** Forgets a half read frame: the next bytes are another connection's. */
+  reset(): void {
+    this.partial = []
+    this.partialBytes = 0
+    this.streaming = 0
+    this.holding = 0
+  }
+
   /** @throws SqlError 08P01 for a length that no frame can have. */
   push(chunk: Buffer): void {
     let position = 0

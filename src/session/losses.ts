@@ -1,0 +1,71 @@
+/** What ends under a session's hands: its upstream, its transaction, its time. */
+import { SqlError } from '../errors.ts'
+import { encodeErrorResponse } from '../wire/reports.ts'
+import type { Expectation } from './expectation.ts'
+import type { StatementRun } from './run.ts'
+import { type SessionState, statusIdle } from './state.ts'
+
+/** The upstream is gone: the client is told where it waits for an answer, and its transaction is over. */
+export function loseUpstream(state: SessionState, error: SqlError): void {
+  const pending = state.expectations.clear()
+  const owed = pending.filter(item => item.type === 'sync' || (item.type === 'query' && item.last)).length
+  if (state.inTransaction) {
+    state.failed = true
+    if (pending.length === 0) state.lost = error
+  }
+  if (state.starting) state.lost = error
+  state.status = statusIdle
+  state.explicitTransaction = false
+  state.transactionSince = 0
+  state.seriesSent = false
+  state.settings.rollback()
+  state.portals.clear()
+  state.cursors.clear()
+  state.seriesErrored = true
+  for (const run of runsOf(pending)) state.records.ended(run, error)
+  if (!state.starting && (pending.length > 0 || (state.seriesOpen && !state.skipping))) {
+    state.emit(encodeErrorResponse({ ...error.fields(), severity: 'ERROR' }))
+    if (state.seriesOpen) state.skipping = true
+    for (let i = 0; i < owed; i++) state.localReady()
+  }
+  state.wakeDrained()
+}
+
+/** The statements that had begun. */
+export function runsOf(pending: readonly Expectation[]): StatementRun[] {
+  return pending.flatMap(item => {
+    if (item.type === 'execute') return [item.run]
+    const run = item.type === 'query' ? item.runs[item.index] : undefined
+    return run === undefined ? [] : [run]
+  })
+}
+
+/** Keeps the clocks of one session: its request's, its transaction's. Ours fire before the server's. */
+export function checkClocks(state: SessionState, nowMs: number): void {
+  const { limits } = state.judge.policy
+  if (state.requestSince > 0 && nowMs - state.requestSince > limits.wallClockMs) return outOfTime(state, nowMs, limits.wallClockMs)
+  if (state.status === statusIdle || state.lease.upstream === undefined) return
+  if (nowMs - state.transactionSince > limits.transactionTimeoutMs) {
+    return loseTransaction(state, new SqlError({ code: '25P04', message: 'terminating transaction due to transaction timeout' }))
+  }
+  const contended = state.options.database.pool.waiting > 0
+  const idleMaxMs = contended ? limits.idleInTransactionContendedMs : limits.idleInTransactionTimeoutMs
+  if (state.requestSince === 0 && nowMs - state.idleSince > idleMaxMs) {
+    loseTransaction(state, new SqlError({ code: '25P03', message: 'terminating transaction due to idle-in-transaction timeout' }))
+  }
+}
+
+function outOfTime(state: SessionState, nowMs: number, limitMs: number): void {
+  state.requestSince = nowMs
+  const message = `canceling statement: the request took longer than ${limitMs} ms`
+  const error = new SqlError({ code: '57014', message, hint: 'Ask for less at once, and send Sync after each request.' })
+  if (state.lease.isWaiting) return state.lease.stopWaiting(error)
+  if (state.lease.upstream !== undefined) loseTransaction(state, error)
+}
+
+/** Ends what runs, and the open transaction, behind the client's back: it learns so at once where it waits, else at its next statement. */
+function loseTransaction(state: SessionState, error: SqlError): void {
+  void state.lease.cancel()
+  state.lease.discard(error.message)
+  loseUpstream(state, error)
+}

@@ -1,0 +1,154 @@
+/** What the server's answers mean for the session. */
+import { SqlError, type SqlErrorFields } from '../errors.ts'
+import { encodeErrorResponse, type ServerReport } from '../wire/reports.ts'
+import { applyEffect } from './effects.ts'
+import type { Expectation, Expectations } from './expectation.ts'
+import { loseUpstream } from './losses.ts'
+import type { ReplyHost } from './replies.ts'
+import type { StatementRun } from './run.ts'
+import { type SessionState, statusIdle, statusInTransaction } from './state.ts'
+
+/** Parameters that a server reports about its login, not about the client. */
+const ownParameters: ReadonlySet<string> = new Set(['session_authorization', 'is_superuser', 'in_hot_standby', 'scram_iterations'])
+/** What a report may never say: the text that was judged would mean something else. */
+const pinned: ReadonlyMap<string, string> = new Map([
+  ['standard_conforming_strings', 'on'],
+  ['client_encoding', 'UTF8'],
+  ['default_transaction_read_only', 'on'],
+])
+
+export class ReplyEffects implements ReplyHost {
+  private readonly state: SessionState
+  /** After an error of ours in an extended series: nothing passes until its ReadyForQuery. */
+  muted = false
+  /** The server said why it is about to end the connection. */
+  fatal: ServerReport | undefined
+
+  constructor(state: SessionState) {
+    this.state = state
+  }
+
+  get expectations(): Expectations {
+    return this.state.expectations
+  }
+
+  get failed(): boolean {
+    return this.state.failed
+  }
+
+  mayCancel(): boolean {
+    const { status, expectations } = this.state
+    const head = expectations.first
+    if (status !== statusIdle || head === undefined) return false
+    if (head.type === 'query') return head.runs.length === 1 && expectations.length === 1
+    return head.type === 'execute' && expectations.second?.type === 'sync' && expectations.length === 2
+  }
+
+  cancelRun(): void {
+    void this.state.lease.cancel()
+  }
+
+  emit(bytes: Buffer): void {
+    this.state.emit(bytes)
+  }
+
+  cutShort(error: SqlError): void {
+    const { state } = this
+    state.refusedInSeries = true
+    state.seriesErrored = true
+    state.emit(encodeErrorResponse(error.fields()))
+    if (state.expectations.first?.type !== 'query') {
+      this.muted = true
+      state.skipping = state.seriesOpen
+    }
+    this.cancelRun()
+  }
+
+  runCompleted(run: StatementRun, tag: string): void {
+    const { state } = this
+    const { upstream } = state.lease
+    const { plan, counter } = run
+    if ('exhausted' in counter && run.truncated !== undefined) counter.exhausted = true
+    if (plan.dirties && upstream !== undefined) upstream.dirty = true
+    applyEffect(state, plan.effect, tag, run.parameters)
+    state.records.ended(run, undefined)
+  }
+
+  runFailed(run: StatementRun, error: SqlErrorFields): void {
+    this.state.seriesErrored = true
+    this.state.records.ended(run, error)
+  }
+
+  seriesFailed(): void {
+    const { state } = this
+    state.seriesErrored = true
+    state.skipping = state.seriesOpen
+    const { expectations } = state
+    for (let head = expectations.first; head !== undefined && head.type !== 'sync'; head = expectations.first) {
+      expectations.take()
+      this.forget(head)
+    }
+  }
+
+  /** What never came to be: statements whose Parse failed or was skipped, portals whose Bind was. */
+  private forget(item: Expectation): void {
+    const { statements, portals, lease } = this.state
+    if (item.type === 'parse') {
+      lease.upstream?.statements.delete(item.key)
+      if (lease.upstream?.unnamedStatement === item.key) lease.upstream.unnamedStatement = undefined
+      if (item.statement !== undefined && statements.get(item.statement.name) === item.statement) statements.delete(item.statement.name)
+    } else if (item.type === 'bind' && portals.get(item.portal.name) === item.portal) portals.delete(item.portal.name)
+  }
+
+  parameterChanged(name: string, value: string): boolean {
+    const { parameters, lease } = this.state
+    lease.upstream?.parameters.set(name, value)
+    const must = pinned.get(name)
+    if (must !== undefined && value !== must) throw new SqlError({ code: '08P01', message: `the database server changed ${name}` })
+    if (ownParameters.has(name) || parameters.get(name) === value) return false
+    parameters.set(name, value)
+    return true
+  }
+
+  replayed(item: Expectation & { type: 'replay' }): void {
+    this.state.lease.settled(item.settings, item.key)
+  }
+
+  replayFailed(report: ServerReport): void {
+    this.state.lease.discard('its settings could not be restored')
+    const message = `the session's settings could not be restored: ${report.message}`
+    loseUpstream(this.state, new SqlError({ code: report.code, message, hint: 'RESET ALL, then set them again.' }))
+  }
+
+  serverFatal(report: ServerReport): void {
+    this.fatal = report
+  }
+
+  ready(status: number, item: Expectation): number | undefined {
+    const { state } = this
+    this.muted = false
+    state.status = status
+    if (status === statusIdle) this.endTransaction()
+    else {
+      state.explicitTransaction = true
+      if (state.transactionSince === 0) state.transactionSince = state.options.services.now()
+    }
+    if (status === statusInTransaction && state.refusedInSeries) state.failed = true
+    if (item.type === 'query' && !item.last) return undefined
+    return state.requestDone()
+  }
+
+  private endTransaction(): void {
+    const { state } = this
+    const { settings } = state
+    if (state.seriesErrored) settings.rollback()
+    else settings.commit()
+    state.failed = false
+    state.explicitTransaction = false
+    state.transactionSince = 0
+    state.portals.clear()
+    state.cursors.clear()
+    if (!state.settingsReset) state.lease.settled(settings.wanted, settings.wantedKey)
+    state.settingsReset = false
+  }
+}

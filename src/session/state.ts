@@ -1,0 +1,189 @@
+/** All that a session knows of its client, and the few moves that its parts share. */
+import { SqlError } from '../errors.ts'
+import type { UpstreamOwner } from '../upstream/connection.ts'
+import { encodeQuery, encodeReadyForQuery, flush } from '../wire/query.ts'
+import { encodeErrorResponse } from '../wire/reports.ts'
+import type { SessionOptions } from './context.ts'
+import type { ClientState } from './effects.ts'
+import { Expectations } from './expectation.ts'
+import { SessionJudge } from './judging.ts'
+import { Lease } from './lease.ts'
+import type { PlanContext } from './plan.ts'
+import { StatementRecords } from './records.ts'
+import type { StatementRun } from './run.ts'
+import { ClientSettings, quoteValues } from './settings.ts'
+import { encodeBounded } from './simple.ts'
+import type { ClientCursor, ClientPortal, ClientStatement } from './statements.ts'
+
+/** Transaction status as ReadyForQuery gives it. */
+export const statusIdle = 0x49
+export const statusInTransaction = 0x54
+export const statusFailed = 0x45
+
+export class SessionState implements ClientState {
+  readonly options: SessionOptions
+  readonly expectations = new Expectations()
+  readonly settings: ClientSettings
+  readonly statements = new Map<string, ClientStatement>()
+  readonly portals = new Map<string, ClientPortal>()
+  readonly cursors = new Map<string, ClientCursor>()
+  readonly lease: Lease
+  readonly records: StatementRecords
+  readonly judge: SessionJudge
+  /** ParameterStatus as the client knows it. */
+  readonly parameters: Map<string, string>
+  failed = false
+  explicitTransaction = false
+  settingsInDoubt = false
+  settingsReset = false
+  /** The server's last transaction status. */
+  status = statusIdle
+  /** Extended messages since the last Sync: an upstream that is held stays held. */
+  seriesOpen = false
+  /** Of those, some went upstream: it owes a ReadyForQuery once it gets the Sync. */
+  seriesSent = false
+  /** After an error in the extended protocol: everything up to Sync is skipped. */
+  skipping = false
+  /** An error of ours in the series or message at hand: a transaction that is open ends in 'E'. */
+  refusedInSeries = false
+  /** Something failed upstream in it: what was set in it is undone. */
+  seriesErrored = false
+  /** When the request at hand began, and the last one ended; 0: none. */
+  requestSince = 0
+  idleSince = 0
+  transactionSince = 0
+  /** Before the login is answered: the client is told nothing yet. */
+  starting = false
+  /** Why the open transaction is gone (said to the client once), or what failed while starting. */
+  lost: SqlError | undefined
+  private drainWaiters: (() => void)[] = []
+
+  constructor(options: SessionOptions, owner: UpstreamOwner) {
+    const { principal, database, services } = options
+    const { limits, schemas } = database.policyOf(principal)
+    this.options = options
+    this.settings = new ClientSettings(
+      new Map([
+        ['search_path', quoteValues(schemas)],
+        ['statement_timeout', quoteValues([String(limits.statementTimeoutMs)])],
+        ['lock_timeout', quoteValues([String(limits.lockTimeoutMs)])],
+      ]),
+    )
+    this.judge = new SessionJudge(options, this.settings)
+    this.parameters = new Map([...database.parameters(), ['session_authorization', principal.login], ['is_superuser', 'off']])
+    this.records = new StatementRecords(options)
+    this.lease = new Lease({ owner, expectations: this.expectations, settings: this.settings, database, now: services.now, claim: () => this.claim() })
+  }
+
+  private claim() {
+    const { principal, database } = this.options
+    const { upstreamsPerPrincipal, upstreamsPerTenant } = this.judge.policy.limits
+    return { tenant: database.tenant, principal: principal.id, upstreamsPerPrincipal, upstreamsPerTenant }
+  }
+
+  get inTransaction(): boolean {
+    return this.failed || this.status !== statusIdle
+  }
+
+  emit(bytes: Buffer): void {
+    this.options.sink.write(bytes)
+  }
+
+  /** Frames of ours for the client, behind what it is still owed. */
+  answer(bytes: Buffer): void {
+    if (this.expectations.length === 0) this.emit(bytes)
+    else this.expectations.add({ type: 'local', bytes })
+  }
+
+  /** An ErrorResponse of ours, in turn. */
+  fail(error: SqlError): void {
+    if (this.inTransaction) this.failed = true
+    this.refusedInSeries = true
+    this.answer(encodeErrorResponse(error.fields()))
+  }
+
+  /** The same within the extended protocol: what follows is skipped up to Sync. */
+  failSeries(error: SqlError): void {
+    this.seriesOpen = true
+    this.skipping = true
+    this.fail(error)
+  }
+
+  /** The error that a statement gets in a transaction that we ended or put in 'E'. */
+  failedError(): SqlError {
+    const { lost } = this
+    this.lost = undefined
+    return lost ?? new SqlError({ code: '25P02', message: 'current transaction is aborted, commands ignored until end of transaction block' })
+  }
+
+  planContext(): PlanContext {
+    return {
+      limits: this.judge.policy.limits,
+      settings: this.settings,
+      login: this.options.principal.login,
+      cursorRows: name => this.cursors.get(name)?.rows ?? 0,
+    }
+  }
+
+  /** Holds an upstream with the client's settings afterwards: at once, or once the promise resolves. @throws SqlError */
+  hold(): Promise<void> | undefined {
+    if (!this.options.services.audit.healthy) {
+      throw new SqlError({ code: '57P03', message: 'the audit log cannot be written', hint: 'Nothing runs unrecorded: try again once the operator has mended it.' })
+    }
+    if (this.lease.upstream === undefined) return this.lease.hold()
+    if (!this.inTransaction && !this.explicitTransaction && this.expectations.length === 0 && !this.settings.inFlux) {
+      this.settingsReset = false
+      this.lease.align()
+    }
+    return undefined
+  }
+
+  /** Sends a group of statements as one Query. `rowsMax`: bounds the rows of the one statement in it, by the extended protocol. */
+  sendQuery(text: string, runs: readonly StatementRun[], last: boolean, rowsMax: number | undefined): void {
+    const { upstream } = this.lease
+    if (upstream !== undefined) upstream.unnamedStatement = undefined
+    this.expectations.add({ type: 'query', runs, index: 0, last, failed: false })
+    this.lease.write(rowsMax === undefined ? encodeQuery(text) : encodeBounded(text, rowsMax))
+  }
+
+  /** Runs `then` once nothing is expected from upstream any more; asks it to send what it holds back. */
+  whenDrained(then: () => Promise<void> | undefined): Promise<void> | undefined {
+    if (this.expectations.length === 0) return then()
+    if (this.seriesSent) this.lease.write(flush)
+    return new Promise<void>(resolve => this.drainWaiters.push(resolve)).then(then)
+  }
+
+  wakeDrained(): void {
+    if (this.expectations.length > 0 || this.drainWaiters.length === 0) return
+    const waiters = this.drainWaiters
+    this.drainWaiters = []
+    for (const wake of waiters) wake()
+  }
+
+  /** The client's ReadyForQuery is due: what it says, and the upstream goes back where nothing needs it. */
+  requestDone(): number {
+    const now = this.options.services.now()
+    const more = this.expectations.length > 0
+    this.refusedInSeries = false
+    this.seriesErrored = false
+    this.requestSince = more ? now : 0
+    this.idleSince = now
+    const keep = more || this.seriesOpen || this.status !== statusIdle || this.options.database.pooling === 'session'
+    if (!keep) {
+      if (this.settingsInDoubt && this.lease.upstream !== undefined) this.lease.upstream.dirty = true
+      this.settingsInDoubt = false
+      this.lease.release()
+    }
+    return this.failed ? statusFailed : this.status
+  }
+
+  /** ReadyForQuery without the server: nothing went upstream. */
+  localReady(): void {
+    if (this.expectations.length > 0) this.expectations.add({ type: 'local', bytes: readyBytes(this.failed ? statusFailed : this.status) })
+    else this.emit(readyBytes(this.requestDone()))
+  }
+}
+
+function readyBytes(status: number): Buffer {
+  return encodeReadyForQuery(status === statusIdle ? 'I' : status === statusFailed ? 'E' : 'T')
+}
