@@ -8,7 +8,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CatalogFunction, isRefusal, judgeFunction } from './function-rules.ts'
-import { majors, withServer } from './servers.ts'
+import { majors, type Query, withServer } from './servers.ts'
 
 const dataFolder = join(import.meta.dirname, '../src/guard/data')
 
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   write('unknown', intersect(manifests))
 }
 
-async function readFunctions(query: (sql: string) => Promise<Record<string, unknown>[]>): Promise<CatalogFunction[]> {
+async function readFunctions(query: Query): Promise<CatalogFunction[]> {
   return (await query(functionsQuery)).map(row => ({
     name: String(row.name),
     volatility: String(row.volatility),

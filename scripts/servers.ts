@@ -4,10 +4,9 @@ import { startCluster } from '../src/embedded/cluster.ts'
 
 export const majors = [14, 15, 16, 17, 18] as const
 
-export async function withServer<T>(
-  major: (typeof majors)[number],
-  read: (query: (sql: string) => Promise<Record<string, unknown>[]>) => Promise<T>,
-): Promise<T> {
+export type Query = (sql: string) => Promise<Record<string, unknown>[]>
+
+export async function withServer<T>(major: (typeof majors)[number], read: (query: Query) => Promise<T>): Promise<T> {
   const cluster = await startCluster({ major })
   const client = new pg.Client({ connectionString: cluster.url })
   try {
