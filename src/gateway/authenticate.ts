@@ -1,77 +1,79 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { SqlError } from '../errors.ts'
+import type { Attempt } from '../identity/login-throttle.ts'
+import type { Login } from '../identity/logins.ts'
 import type { Principal } from '../identity/principal.ts'
 import { decodeSaslInitialResponse, decodeSaslResponse, encodeAuthentication } from '../wire/authentication.ts'
 import type { FrameReader } from '../wire/framing.ts'
 import { frontendType } from '../wire/message-types.ts'
-import type { ScramVerifier } from '../wire/scram.ts'
 import { ScramServer } from '../wire/scram-server.ts'
 import { ClientGone, type LoginConnection } from './login-connection.ts'
 
-/** Who says that he is whom, and from where. */
-export interface LoginAttempt {
-  /** As sent: `alice`, `alice@acme`, `alice@x.org@acme`. */
-  readonly user: string
-  /** The tenant that SNI named; undefined: none. */
-  readonly tenantHint: string | undefined
-  readonly database: string | undefined
-  readonly address: string
-}
-
-export interface FoundLogin {
-  /** A mock one where there is nobody: the exchange must look the same. */
-  readonly verifier: ScramVerifier
-  /** Undefined: nobody, or nobody who may log in; the proof is checked and refused all the same. */
-  readonly principal: Principal | undefined
-}
-
-/** What the gateway needs of identity/. */
+/** What the gateway needs of identity/: its throttle and its logins. */
 export interface LoginService {
-  /** Takes equally long for names that exist and those that do not. @throws SqlError where it cannot be told */
-  find(attempt: LoginAttempt): Promise<FoundLogin>
-  /** The proof was wrong, or there is nobody. Resolves when the client may be told: the delay is part of the throttle. */
-  refused(attempt: LoginAttempt): Promise<void>
-  accepted(attempt: LoginAttempt, principal: Principal): void
+  /** @throws SqlError 53400 where this address has failed too often */
+  begin(address: string, login: string): Attempt
+  /** Somebody, or a mock that no password fits, in the same time. @throws SqlError 57P03 where it cannot be told */
+  find(login: string): Promise<Login>
 }
 
-export interface Authenticated {
-  readonly principal: Principal
-  /** What follows the login, as far as it has come. */
-  readonly reader: FrameReader
+export interface AuthenticationHost {
+  readonly logins: LoginService
+  readonly limits: { readonly loginBufferMaxBytes: number }
+}
+
+export interface Claimant {
+  /** As the client named himself: what errors call him. */
+  readonly user: string
+  /** `alice@acme`, or `alice` where there is but one tenant. */
+  readonly login: string
+  /** tls-server-end-point of our certificate; undefined: SCRAM-SHA-256-PLUS is not offered. */
+  readonly endPoint: Buffer | undefined
 }
 
 /**
  * SCRAM-SHA-256, and -PLUS over TLS (manual, section 54.3.1). AuthenticationSASLFinal is left for the next answer.
  * Checking a proof is a handful of hashes, not a key derivation: nothing here is worth a queue.
- * @param endPoint tls-server-end-point of our certificate; undefined: PLUS is not offered
- * @throws SqlError FATAL: 28P01 whatever was wrong with the name or the proof, 28000, 08P01
+ * @throws SqlError FATAL: 28P01 whatever was wrong with the name or the proof, 28000, 53400, 08P01; ClientGone
  */
 export async function authenticate(
   connection: LoginConnection,
   reader: FrameReader,
-  attempt: LoginAttempt,
-  logins: LoginService,
-  endPoint: Buffer | undefined,
-  bufferMaxBytes: number,
+  claimant: Claimant,
+  host: AuthenticationHost,
 ): Promise<Principal> {
-  if (isTokenLogin(attempt.user)) throw tokensOff()
-  const { verifier, principal } = await connection.within(logins.find(attempt))
-  const scram = new ScramServer({ verifier, channelBinding: endPoint })
+  if (isTokenLogin(claimant.user)) throw tokensOff()
+  const attempt = host.logins.begin(connection.address, claimant.login)
+  let asked = false
   try {
-    send(connection, encodeAuthentication({ kind: 'sasl', mechanisms: scram.mechanisms }))
-    const initial = decodeSaslInitialResponse(await readResponse(connection, reader, bufferMaxBytes))
-    const clientFirst = initial.data ?? (await continueEmpty(connection, reader, bufferMaxBytes))
-    send(connection, encodeAuthentication({ kind: 'sasl-continue', data: scram.first(initial.mechanism, clientFirst) }))
-    const clientFinal = decodeSaslResponse(await readResponse(connection, reader, bufferMaxBytes))
-    const serverFinal = scram.final(clientFinal)
-    if (principal === undefined) throw wrongPassword(attempt.user)
-    logins.accepted(attempt, principal)
-    connection.hold(encodeAuthentication({ kind: 'sasl-final', data: serverFinal }))
+    if (attempt.delayMs > 0) await connection.within(delay(attempt.delayMs))
+    const { verifier, principal } = await connection.within(host.logins.find(claimant.login))
+    asked = true
+    const scram = new ScramServer({ verifier, channelBinding: claimant.endPoint })
+    const final = await exchange(connection, reader, scram, host.limits.loginBufferMaxBytes)
+    if (principal === null) throw wrongPassword(claimant.user)
+    attempt.succeed()
+    connection.hold(encodeAuthentication({ kind: 'sasl-final', data: final }))
     return principal
   } catch (thrown) {
-    if (!(thrown instanceof SqlError) || thrown.code !== '28P01') throw thrown
-    await connection.within(logins.refused(attempt))
-    throw wrongPassword(attempt.user)
+    if (asked) attempt.fail()
+    else attempt.abandon()
+    throw thrown instanceof SqlError && thrown.code === '28P01' ? wrongPassword(claimant.user) : thrown
   }
+}
+
+/** @returns server-final-message: the password is proven */
+async function exchange(
+  connection: LoginConnection,
+  reader: FrameReader,
+  scram: ScramServer,
+  bufferMaxBytes: number,
+): Promise<Buffer> {
+  send(connection, encodeAuthentication({ kind: 'sasl', mechanisms: scram.mechanisms }))
+  const initial = decodeSaslInitialResponse(await readResponse(connection, reader, bufferMaxBytes))
+  const clientFirst = initial.data ?? (await continueEmpty(connection, reader, bufferMaxBytes))
+  send(connection, encodeAuthentication({ kind: 'sasl-continue', data: scram.first(initial.mechanism, clientFirst) }))
+  return scram.final(decodeSaslResponse(await readResponse(connection, reader, bufferMaxBytes)))
 }
 
 /** A client that names a mechanism without its first words is asked for them. */

@@ -9,7 +9,7 @@ import { encodeReadyForQuery } from '../wire/query.ts'
 import { encodeErrorResponse } from '../wire/reports.ts'
 import { encodeBackendKeyData, encodeNegotiateProtocolVersion, encodeParameterStatus } from '../wire/session-start.ts'
 import type { CancelRequest } from '../wire/startup.ts'
-import { authenticate, type LoginAttempt, type LoginService } from './authenticate.ts'
+import { authenticate, type LoginService } from './authenticate.ts'
 import type { CancelRegistry } from './cancel-registry.ts'
 import { Conversation, type ConversationHost, type ConversationSession } from './conversation.ts'
 import type { GatewayLimits } from './limits.ts'
@@ -90,18 +90,23 @@ async function logIn(connection: LoginConnection, startup: StartupRequest, host:
   }
   const reader = new FrameReader(limits.messageMaxBytes)
   reader.push(connection.rest)
-  const attempt = describeAttempt(connection, startup, host)
+  const { user } = startup
   const endPoint = connection.encrypted ? host.tls?.endPoint : undefined
-  const principal = await authenticate(connection, reader, attempt, host.logins, endPoint, limits.loginBufferMaxBytes)
+  const principal = await authenticate(
+    connection,
+    reader,
+    { user, login: loginOf(connection, user, host), endPoint },
+    host,
+  )
   host.authenticated(connection)
   connection.hold(encodeAuthentication({ kind: 'ok' }))
   await open(connection, startup, principal, reader, host)
 }
 
-function describeAttempt(connection: LoginConnection, startup: StartupRequest, host: HandshakeHost): LoginAttempt {
-  const { serverName, address } = connection
-  const tenantHint = serverName === undefined ? undefined : host.tenantOf(serverName)
-  return { user: startup.user, tenantHint, database: startup.database, address }
+/** The tenant may come by SNI: then whatever the user name is, it is a name in that tenant. */
+function loginOf({ serverName }: LoginConnection, user: string, host: HandshakeHost): string {
+  const tenant = serverName === undefined ? undefined : host.tenantOf(serverName)
+  return tenant === undefined || user.endsWith(`@${tenant}`) ? user : `${user}@${tenant}`
 }
 
 async function open(
