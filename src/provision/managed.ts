@@ -96,7 +96,7 @@ export async function dropManaged(options: Omit<ManagedDatabase, 'schemas'>): Pr
 }
 
 /** No new sessions of the login, and the old ones ended. To end them one must be a member. */
-async function endLogin(query: Query, server: Server, login: string): Promise<void> {
+export async function endLogin(query: Query, server: Server, login: string): Promise<void> {
   const name = quoteName(login)
   await query(`alter role ${name} nologin`)
   if (!server.superuser) {
@@ -111,7 +111,7 @@ async function endLogin(query: Query, server: Server, login: string): Promise<vo
 const terminateTimeoutMs = 5_000
 
 /** Two provisioners of one database at once fail on each other's grants; this lock goes with the connection. */
-async function holdProvisioning(query: Query, database: string): Promise<void> {
+export async function holdProvisioning(query: Query, database: string): Promise<void> {
   await query('select pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))', [`postern ${database}`])
 }
 
@@ -206,7 +206,11 @@ async function openDatabases(query: Query): Promise<SuperuserTask[]> {
   }))
 }
 
-function tempFileTask(server: Server, pinned: boolean, options: ManagedOptions): SuperuserTask[] {
+export function tempFileTask(
+  server: Server,
+  pinned: boolean,
+  options: Pick<ManagedOptions, 'roles' | 'pins'>,
+): SuperuserTask[] {
   if (pinned) return []
   const sql =
     server.major >= 15
