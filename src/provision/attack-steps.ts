@@ -30,7 +30,7 @@ export interface AttackContext {
   readonly reader: string
   /** Whether Postern made the login: member of `reader` and of nothing else. */
   readonly exact: boolean
-  /** Roles worth trying: the owner, live, the administrator. */
+  /** Roles worth trying: the owner first (whoever should own what the login owns by mistake), live, the administrator. */
   readonly otherRoles: readonly string[]
   /** The schemas that are served. */
   readonly schemas: readonly string[]

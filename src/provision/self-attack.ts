@@ -7,7 +7,7 @@ import { SqlError, toSqlError } from '../errors.ts'
 import type { TextQuery } from './administrator.ts'
 import { reportAttacks } from './attack-reports.ts'
 import { type AttackClass, type AttackContext, type AttackKind, type StepAttack, stepAttacks } from './attack-steps.ts'
-import { quoteText } from './quote.ts'
+import { quoteName, quoteText } from './quote.ts'
 
 /** One connection as the login under attack, fresh from the server. */
 export interface AttackConnection {
@@ -125,7 +125,7 @@ async function attackPins(query: TextQuery, context: AttackContext): Promise<Att
     name: 'pins after RESET ALL, RESET ROLE and DISCARD ALL',
     class: 'role-escape',
     kind: 'must-fail',
-    mend: ['postern database check --apply'],
+    mend: pinMends(context),
   } as const
   const resets = ['reset all', 'reset role', 'reset session authorization', 'discard all']
   const escaped = `select current_user, pg_catalog.current_setting('default_transaction_read_only')
@@ -143,6 +143,14 @@ async function attackPins(query: TextQuery, context: AttackContext): Promise<Att
   }
 }
 
+function pinMends({ login, reader }: AttackContext): string[] {
+  const alter = `alter role ${quoteName(login)} set`
+  return [
+    `${alter} default_transaction_read_only = on`,
+    ...(login === reader ? [] : [`${alter} role = ${quoteText(reader)}`]),
+  ]
+}
+
 /** A pooler that hands out backends by transaction mixes the pins of all that it serves. */
 async function attackPooler(connect: () => Promise<AttackConnection>): Promise<AttackOutcome> {
   const outcome = {
@@ -151,15 +159,20 @@ async function attackPooler(connect: () => Promise<AttackConnection>): Promise<A
     kind: 'must-fail',
     mend: [],
   } as const
-  const [first, second] = await Promise.all([connect(), connect()])
+  const first = await connect()
   try {
-    const evidence = await Promise.race([findPooler(first, second), sleep(poolerWaitMs, 'its backends are shared')])
-    return { ...outcome, verdict: evidence === null ? 'held' : 'broken', evidence }
+    const second = await connect()
+    try {
+      const evidence = await Promise.race([findPooler(first, second), sleep(poolerWaitMs, 'its backends are shared')])
+      return { ...outcome, verdict: evidence === null ? 'held' : 'broken', evidence }
+    } finally {
+      await second.close()
+    }
   } catch (error) {
     const { code, message } = toSqlError(error)
     return { ...outcome, verdict: 'unknown', evidence: `${code}: ${message}` }
   } finally {
-    await Promise.all([first.close(), second.close()])
+    await first.close()
   }
 }
 
