@@ -57,8 +57,21 @@ function readError(module: GrammarModule, error: number): SqlError {
   return new SqlError({ code: sqlstateOf(message), message, position: position > 0 ? position : undefined })
 }
 
-function sqlstateOf(_message: string): string {
-  return '42601'
+/** What the grammar raises with another code than syntax_error (gram.y, scan.l); the package does not pass codes on. */
+const sqlstates: readonly (readonly [RegExp, string])[] = [
+  [/^invalid byte sequence for encoding/, '22021'],
+  [/^invalid Unicode escape$/, '22025'],
+  [/^frame (start|end)/, '42P20'],
+  [/^(unrecognized (JSON encoding|partitioning strategy)|column number must be in range)/, '22023'],
+  [
+    /^CREATE ASSERTION|not yet implemented|cannot include schema elements|only supported|^only string constants are/,
+    '0A000',
+  ],
+  [/^constraints cannot be altered to be NOT VALID/, '0A000'],
+]
+
+function sqlstateOf(message: string): string {
+  return sqlstates.find(([pattern]) => pattern.test(message))?.[1] ?? '42601'
 }
 
 function checkDepth(json: string): void {
