@@ -16,7 +16,9 @@ async function countRows(client: pg.Client, table: string) {
 
 async function fingerprint(client: pg.Client): Promise<string> {
   const each = tables.map(table => `select string_agg(t::text, '' order by t::text collate "C") s from crm.${table} t`)
-  const answer = await client.query(`select md5(string_agg(md5(s), '' order by md5(s))) as md5 from (${each.join(' union all ')}) a`)
+  const answer = await client.query(
+    `select md5(string_agg(md5(s), '' order by md5(s))) as md5 from (${each.join(' union all ')}) a`,
+  )
   return answer.rows[0].md5
 }
 
