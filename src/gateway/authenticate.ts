@@ -44,25 +44,27 @@ export async function authenticate(
 ): Promise<Principal> {
   if (isTokenLogin(claimant.user)) throw tokensOff()
   const attempt = host.logins.begin(connection.address, claimant.login)
-  let asked = false
+  let guessed = false
   try {
     if (attempt.delayMs > 0) await connection.within(delay(attempt.delayMs))
     const { verifier, principal } = await connection.within(host.logins.find(claimant.login))
-    asked = true
     const scram = new ScramServer({ verifier, channelBinding: claimant.endPoint })
-    const final = await exchange(connection, reader, scram, host.limits.loginBufferMaxBytes)
+    const clientFinal = await exchange(connection, reader, scram, host.limits.loginBufferMaxBytes)
+    guessed = true
+    const serverFinal = scram.final(clientFinal)
     if (principal === null) throw wrongPassword(claimant.user)
     attempt.succeed()
-    connection.hold(encodeAuthentication({ kind: 'sasl-final', data: final }))
+    connection.hold(encodeAuthentication({ kind: 'sasl-final', data: serverFinal }))
     return principal
   } catch (thrown) {
-    if (asked) attempt.fail()
+    // psql leaves in the middle to ask for the password: that is no guess.
+    if (guessed) attempt.fail()
     else attempt.abandon()
     throw thrown instanceof SqlError && thrown.code === '28P01' ? wrongPassword(claimant.user) : thrown
   }
 }
 
-/** @returns server-final-message: the password is proven */
+/** @returns client-final-message, unread */
 async function exchange(
   connection: LoginConnection,
   reader: FrameReader,
@@ -73,7 +75,7 @@ async function exchange(
   const initial = decodeSaslInitialResponse(await readResponse(connection, reader, bufferMaxBytes))
   const clientFirst = initial.data ?? (await continueEmpty(connection, reader, bufferMaxBytes))
   send(connection, encodeAuthentication({ kind: 'sasl-continue', data: scram.first(initial.mechanism, clientFirst) }))
-  return scram.final(decodeSaslResponse(await readResponse(connection, reader, bufferMaxBytes)))
+  return decodeSaslResponse(await readResponse(connection, reader, bufferMaxBytes))
 }
 
 /** A client that names a mechanism without its first words is asked for them. */

@@ -26,7 +26,7 @@ export interface GatewayParts {
   readonly openSession: OpenSession
   readonly audit: AuditSink
   readonly log: Log
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, for records; what must not jump is timed by the monotonic clock. */
   readonly clock: () => number
   /** The tenant that a TLS server name (SNI) stands for; undefined: none. */
   readonly tenantOf: (serverName: string) => string | undefined
@@ -175,7 +175,7 @@ export class Gateway implements HandshakeHost {
   refused(connection: LoginConnection, words: Buffer): void {
     this.loggingIn.delete(connection)
     this.counts.loginsRefused += 1
-    this.lingering.add(connection, this.clock())
+    this.lingering.add(connection, performance.now())
     this.outbox.add({
       writeOut: () => connection.end(words),
       abandon: error => connection.end(encodeErrorResponse(error.fatal().fields())),
@@ -184,7 +184,7 @@ export class Gateway implements HandshakeHost {
 
   watch(conversation: Conversation): void {
     if (this.waiting.has(conversation)) return
-    this.waiting.set(conversation, { takenBytes: conversation.takenBytes, sinceMs: this.clock() })
+    this.waiting.set(conversation, { takenBytes: conversation.takenBytes, sinceMs: performance.now() })
   }
 
   closed(conversation: Conversation): void {
@@ -216,7 +216,7 @@ export class Gateway implements HandshakeHost {
     }
     const connection = new LoginConnection(socket, address, isLocal, this.forget)
     this.unauthenticated.add(connection)
-    this.loggingIn.add(connection, this.clock())
+    this.loggingIn.add(connection, performance.now())
     void shakeHands(connection, this)
   }
 
@@ -229,7 +229,7 @@ export class Gateway implements HandshakeHost {
     }
     socket.end(encodeErrorResponse(refusal.fields()))
     socket.resume()
-    this.lingering.add({ expire: () => socket.destroy() }, this.clock())
+    this.lingering.add({ expire: () => socket.destroy() }, performance.now())
   }
 
   /** The socket closed before the login was over. */
@@ -244,7 +244,7 @@ export class Gateway implements HandshakeHost {
   }
 
   private sweep(): void {
-    const nowMs = this.clock()
+    const nowMs = performance.now()
     this.loggingIn.sweep(nowMs)
     this.lingering.sweep(nowMs)
     for (const [conversation, seen] of this.waiting) {

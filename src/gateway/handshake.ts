@@ -72,7 +72,7 @@ export async function shakeHands(connection: LoginConnection, host: HandshakeHos
 
 /** No answer in any case; the socket closes when the request has done what it does. */
 async function cancel(connection: LoginConnection, request: CancelRequest, host: HandshakeHost): Promise<void> {
-  const target = host.cancels.find(request.pid, request.key, connection.address, host.clock())
+  const target = host.cancels.find(request.pid, request.key, connection.address, performance.now())
   try {
     if (target !== undefined) await connection.within(target.cancel())
   } catch (thrown) {

@@ -117,16 +117,20 @@ describe('a conversation', () => {
 })
 
 describe('a reader', () => {
+  async function enter(overTls: boolean): Promise<RawClient> {
+    if (!overTls) return logIn(door.port)
+    const client = await connectOverTls(door.port)
+    await client.logIn()
+    await client.welcome()
+    return client
+  }
+
   it.each([
     ['plain', false],
     ['over TLS', true],
   ])('that is slow stops the session, and gets everything in the end: %s', async (_, overTls) => {
     door = await openDoor()
-    const client = overTls ? await connectOverTls(door.port) : await logIn(door.port)
-    if (overTls) {
-      await client.logIn()
-      await client.welcome()
-    }
+    const client = await enter(overTls)
     client.socket.pause()
     const before = process.memoryUsage().arrayBuffers
     await client.send(encodeQuery('flood 50000'))
@@ -137,13 +141,18 @@ describe('a reader', () => {
     expect(letters).toBe(`T${'D'.repeat(50_000)}CZ`)
   })
 
-  it('that takes nothing at all is cut off', async () => {
-    const client = await converse({ limits: { slowReaderTimeoutMs: 500 } })
+  it.each([
+    ['plain', false],
+    ['over TLS', true],
+  ])('that takes nothing at all is cut off: %s', async (_, overTls) => {
+    door = await openDoor({ limits: { slowReaderTimeoutMs: 500 } })
+    const client = await enter(overTls)
     client.socket.pause()
     await client.send(encodeQuery('flood 100000'))
     await expect.poll(() => door.sessions[0]?.closes, { timeout: 3_000 }).toBe(1)
     expect(door.gateway.stats()).toMatchObject({ connections: 0, slowReadersCut: 1 })
-    client.destroy()
+    client.socket.resume()
+    await client.whenClosed()
   })
 
   it('that takes a little now and then is not', async () => {

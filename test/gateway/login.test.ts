@@ -129,7 +129,7 @@ describe('a login', () => {
     await client.authentication()
     expect(Date.now() - started).toBeGreaterThan(290)
     client.destroy()
-    await expect.poll(() => door.logins.outcomes).toEqual(['alice@acme failed'])
+    await expect.poll(() => door.logins.outcomes).toEqual(['alice@acme abandoned'])
   })
 
   it('is refused where the throttle refuses', async () => {
@@ -385,6 +385,20 @@ describe('TLS', () => {
     }
     const client = await logIn(port)
     client.destroy()
+  })
+
+  it('that is begun and not finished ends at the deadline, or with the client', async () => {
+    const port = await open({ limits: { loginTimeoutMs: 300, lingerMs: 300 } })
+    const clients = await Promise.all([1, 2, 3].map(() => RawClient.connect(port)))
+    for (const client of clients) {
+      await client.send(sslRequest)
+      await client.answer()
+    }
+    await clients[1]!.send(Buffer.from([0x16, 3, 1, 2, 0, 1]))
+    clients[2]!.socket.resetAndDestroy()
+    await expect.poll(() => door.gateway.stats().unauthenticated).toBe(2)
+    await Promise.all(clients.map(client => client.whenClosed()))
+    await expect.poll(() => door.gateway.stats().unauthenticated).toBe(0)
   })
 
   it('is spoken directly with ALPN, and only with it', async () => {
