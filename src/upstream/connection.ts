@@ -77,7 +77,8 @@ async function attempt(options: UpstreamOptions, minor: number, signal: AbortSig
     return new Upstream(line.socket, session, { route, cancelTimeoutMs: options.connectTimeoutMs })
   } catch (error) {
     line.socket.destroy()
-    throw error
+    // What ends this connection must not end the client's.
+    throw error instanceof SqlError ? new SqlError({ ...error.fields(), severity: 'ERROR' }) : error
   }
 }
 
