@@ -44,7 +44,8 @@ export class CollectingSink implements Sink {
 
   write(bytes: Buffer): void {
     this.reader.push(bytes)
-    for (let frame = this.reader.next(); frame !== undefined; frame = this.reader.next()) this.take(frame.type, frame.body)
+    for (let frame = this.reader.next(); frame !== undefined; frame = this.reader.next())
+      this.take(frame.type, frame.body)
   }
 
   private take(type: number, body: Buffer): void {
@@ -98,7 +99,12 @@ export class CollectingSink implements Sink {
 }
 
 /** Runs one statement with text parameters. @throws SqlError */
-export async function collect(session: Session, sink: CollectingSink, text: string, parameters: readonly (string | null)[]): Promise<Collected> {
+export async function collect(
+  session: Session,
+  sink: CollectingSink,
+  text: string,
+  parameters: readonly (string | null)[],
+): Promise<Collected> {
   const answer = sink.next()
   const values = parameters.map(value => (value === null ? null : Buffer.from(value, 'utf8')))
   const send = (message: Buffer) => session.receive(message[0]!, message.subarray(headerBytes))

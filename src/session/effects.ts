@@ -21,7 +21,12 @@ export interface ClientState {
 }
 
 /** @param tag CommandComplete's, for transaction control. @param parameters of the portal, as text */
-export function applyEffect(state: ClientState, effect: Effect, tag: string, parameters: readonly (string | null)[]): void {
+export function applyEffect(
+  state: ClientState,
+  effect: Effect,
+  tag: string,
+  parameters: readonly (string | null)[],
+): void {
   switch (effect.type) {
     case 'none':
     case 'copy':

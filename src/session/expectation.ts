@@ -6,16 +6,28 @@ import type { ClientPortal, ClientStatement } from './statements.ts'
 
 export type Expectation =
   /** ParseComplete: the client's own Parse (`statement`), or one of ours that it must not see. */
-  | { readonly type: 'parse'; readonly statement: ClientStatement | undefined; readonly key: string; readonly source: TextSource | undefined }
+  | {
+      readonly type: 'parse'
+      readonly statement: ClientStatement | undefined
+      readonly key: string
+      readonly source: TextSource | undefined
+    }
   | { readonly type: 'bind'; readonly portal: ClientPortal }
   /** ParameterDescription (of a statement), then RowDescription or NoData. */
   | { readonly type: 'describe'; readonly statement: ClientStatement }
   | { readonly type: 'execute'; readonly run: StatementRun; readonly portal: ClientPortal }
   /** CloseComplete; ours: not shown. */
   | { readonly type: 'close'; readonly ours: boolean }
-  | { readonly type: 'sync' }
+  /** ours: its ReadyForQuery is not the client's. */
+  | { readonly type: 'sync'; readonly ours: boolean }
   /** A Query message: one run per statement in it. `last`: its ReadyForQuery is the client's. */
-  | { readonly type: 'query'; readonly runs: readonly StatementRun[]; index: number; readonly last: boolean; failed: boolean }
+  | {
+      readonly type: 'query'
+      readonly runs: readonly StatementRun[]
+      index: number
+      readonly last: boolean
+      failed: boolean
+    }
   /** A Query of ours that brings the upstream to the client's settings. */
   | { readonly type: 'replay'; readonly settings: Settings; readonly key: string }
   /** Frames of ours for the client. */

@@ -1,14 +1,27 @@
 /** The extended protocol, message by message: manual, section 54.2.3. */
 import { SqlError } from '../errors.ts'
-import { decodeBind, decodeClose, decodeDescribe, decodeExecute, decodeParse, encodeClose, encodeDescribe, encodeExecute, encodeParameterDescription, encodeParse, bindComplete, closeComplete, noData, parseComplete } from '../wire/extended-query.ts'
+import {
+  bindComplete,
+  closeComplete,
+  decodeBind,
+  decodeClose,
+  decodeDescribe,
+  decodeExecute,
+  decodeParse,
+  encodeClose,
+  encodeDescribe,
+  encodeExecute,
+  encodeParameterDescription,
+  noData,
+  parseComplete,
+} from '../wire/extended-query.ts'
 import { frontendType } from '../wire/message-types.ts'
 import { emptyQueryResponse, encodeCommandComplete, flush, sync } from '../wire/query.ts'
 import { changesContext } from './effects.ts'
-import { type Judged, upstreamKeyOf } from './judgement.ts'
-import type { Plan } from './plan.ts'
+import type { Judged } from './judgement.ts'
+import { currentStatement, makeStatement, sendParse, upstreamName } from './prepare.ts'
 import { StatementRun } from './run.ts'
 import type { SessionState } from './state.ts'
-import { checkVerdict, planFor, wholeText } from './simple.ts'
 import type { ClientPortal, ClientStatement } from './statements.ts'
 
 type Waiting = Promise<void> | undefined
@@ -42,7 +55,7 @@ function onSync(state: SessionState): Waiting {
   state.seriesOpen = false
   if (state.seriesSent) {
     state.seriesSent = false
-    state.expectations.add({ type: 'sync' })
+    state.expectations.add({ type: 'sync', ours: false })
     state.lease.write(sync)
   } else state.localReady()
   return undefined
@@ -55,14 +68,24 @@ function onParse(state: SessionState, body: Buffer): Waiting {
   }
   const { preparedStatementsMax } = state.judge.policy.limits
   if (state.statements.size >= preparedStatementsMax) {
-    throw new SqlError({ code: '54000', message: `a session may keep at most ${preparedStatementsMax} prepared statements`, hint: 'Close or DEALLOCATE those that are not needed.' })
+    throw new SqlError({
+      code: '54000',
+      message: `a session may keep at most ${preparedStatementsMax} prepared statements`,
+      hint: 'Close or DEALLOCATE those that are not needed.',
+    })
   }
   const judged = state.judge.judge(text, parameterTypes)
   const go = (known: Judged): Waiting => parseJudged(state, name, text, parameterTypes, known)
   return judged instanceof Promise ? judged.then(go) : go(judged)
 }
 
-function parseJudged(state: SessionState, name: string, text: string, parameterTypes: readonly number[], judged: Judged): Waiting {
+function parseJudged(
+  state: SessionState,
+  name: string,
+  text: string,
+  parameterTypes: readonly number[],
+  judged: Judged,
+): Waiting {
   const statement = makeStatement(state, name, text, parameterTypes, judged)
   state.statements.set(name, statement)
   if (statement.plan.text === '') {
@@ -74,39 +97,6 @@ function parseJudged(state: SessionState, name: string, text: string, parameterT
   })
 }
 
-/** @throws SqlError for what is refused, recorded */
-function makeStatement(state: SessionState, name: string, text: string, parameterTypes: readonly number[], judged: Judged): ClientStatement {
-  if (judged.error !== undefined) {
-    state.records.refused(text, judged.error, undefined)
-    throw judged.error
-  }
-  if (judged.statements.length > 1) throw new SqlError({ code: '42601', message: 'cannot insert multiple commands into a prepared statement' })
-  const only = judged.statements[0]
-  const contextKey = state.judge.contextKey
-  if (only === undefined) {
-    return { name, text, parameterTypes, judged, contextKey, plan: emptyPlan, source: undefined, upstreamKey: '', cached: false, statementText: '' }
-  }
-  checkVerdict(state, text, only)
-  const plan = planFor(state, only.verdict, state.failed)
-  const upstreamText = wholeText(text, only, plan)
-  return {
-    name,
-    text,
-    parameterTypes,
-    judged,
-    contextKey,
-    plan: { ...plan, text: upstreamText },
-    source: plan.splices === undefined ? undefined : { clientText: text, upstreamText, clientStart: only.start, upstreamStart: only.start, splices: plan.splices },
-    upstreamKey: upstreamKeyOf(judged, upstreamText, state.settings.parseKey),
-    cached: name !== '' && plan.splices !== undefined,
-    statementText: only.text,
-  }
-}
-
-const emptyPlan: Plan = {
-  kind: 'empty', text: '', splices: undefined, effect: { type: 'none' }, tag: undefined, notices: [], limitPushed: undefined, dirties: false, relations: [], exits: true,
-}
-
 /** Runs `then` holding an upstream. */
 function whenHeld(state: SessionState, then: () => void): Waiting {
   const held = state.hold()
@@ -115,44 +105,13 @@ function whenHeld(state: SessionState, then: () => void): Waiting {
   return undefined
 }
 
-/** Makes the upstream know the statement. False: it does already, nothing was sent. `shown`: the client waits for the answer. */
-function sendParse(state: SessionState, statement: ClientStatement, shown: boolean): boolean {
-  const upstream = state.lease.upstream!
-  const key = statement.upstreamKey
-  if (upstream.statements.has(key) || upstream.unnamedStatement === key) return false
-  if (statement.cached) {
-    for (const evicted of upstream.statements.add(key)) {
-      state.expectations.add({ type: 'close', ours: true })
-      state.lease.write(encodeClose({ kind: 'S', name: evicted }))
-    }
-  } else upstream.unnamedStatement = key
-  state.expectations.add({ type: 'parse', statement: shown ? statement : undefined, key, source: statement.source })
-  state.seriesSent = true
-  state.lease.write(encodeParse({ name: statement.cached ? key : '', text: statement.plan.text, parameterTypes: [...statement.parameterTypes] }))
-  return true
-}
-
-function nameUpstream(state: SessionState, statement: ClientStatement): string {
-  return state.lease.upstream!.statements.has(statement.upstreamKey) ? statement.upstreamKey : ''
-}
-
 function findStatement(state: SessionState, name: string): ClientStatement {
   const statement = state.statements.get(name)
   if (statement !== undefined) return statement
-  throw new SqlError({ code: '26000', message: name === '' ? 'unnamed prepared statement does not exist' : `prepared statement "${name}" does not exist` })
-}
-
-/** The statement as it is judged under what is in force now: policy, catalog and settings may have changed since Parse. */
-function current(state: SessionState, statement: ClientStatement, then: (statement: ClientStatement) => Waiting): Waiting {
-  if (statement.contextKey === state.judge.contextKey && statement.plan.exits === false && !state.failed && statement.plan.splices !== undefined) return then(statement)
-  const judged = state.judge.judge(statement.text, statement.parameterTypes)
-  const go = (known: Judged): Waiting => {
-    const { name, text, parameterTypes } = statement
-    const again = makeStatement(state, name, text, parameterTypes, known)
-    if (state.statements.get(name) === statement) state.statements.set(name, again)
-    return then(again)
-  }
-  return judged instanceof Promise ? judged.then(go) : go(judged)
+  throw new SqlError({
+    code: '26000',
+    message: name === '' ? 'unnamed prepared statement does not exist' : `prepared statement "${name}" does not exist`,
+  })
 }
 
 function onBind(state: SessionState, body: Buffer): Waiting {
@@ -162,22 +121,38 @@ function onBind(state: SessionState, body: Buffer): Waiting {
   const portalName = body.toString('utf8', 0, portalEnd)
   const statement = findStatement(state, body.toString('utf8', portalEnd + 1, statementEnd))
   const { portalsMax } = state.judge.policy.limits
-  if (portalName !== '' && state.portals.has(portalName)) throw new SqlError({ code: '42P03', message: `cursor "${portalName}" already exists` })
-  if (state.portals.size >= portalsMax) throw new SqlError({ code: '54000', message: `a session may keep at most ${portalsMax} portals`, hint: 'Close those that are not needed.' })
-  return current(state, statement, known => {
-    const portal: ClientPortal = { name: portalName, statement: known, plan: known.plan, parameters: parametersOf(known, body), rows: 0, bytes: 0, exhausted: false }
+  if (portalName !== '' && state.portals.has(portalName))
+    throw new SqlError({ code: '42P03', message: `cursor "${portalName}" already exists` })
+  if (state.portals.size >= portalsMax)
+    throw new SqlError({
+      code: '54000',
+      message: `a session may keep at most ${portalsMax} portals`,
+      hint: 'Close those that are not needed.',
+    })
+  return currentStatement(state, statement, known => {
+    const portal: ClientPortal = {
+      name: portalName,
+      statement: known,
+      plan: known.plan,
+      parameters: parametersOf(known, body),
+      rows: 0,
+      bytes: 0,
+      exhausted: false,
+    }
     state.portals.set(portalName, portal)
     if (known.plan.text === '') {
       state.answer(bindComplete)
       return undefined
     }
-    return whenHeld(state, () => sendBind(state, portal, body.subarray(0, portalEnd + 1), body.subarray(statementEnd + 1)))
+    return whenHeld(state, () =>
+      sendBind(state, portal, body.subarray(0, portalEnd + 1), body.subarray(statementEnd + 1)),
+    )
   })
 }
 
 function sendBind(state: SessionState, portal: ClientPortal, portalName: Buffer, rest: Buffer): void {
   sendParse(state, portal.statement, false)
-  const name = nameUpstream(state, portal.statement)
+  const name = upstreamName(state, portal.statement)
   const head = Buffer.allocUnsafe(5 + portalName.length + name.length + 1)
   head[0] = frontendType.bind
   head.writeInt32BE(4 + portalName.length + name.length + 1 + rest.length, 1)
@@ -205,7 +180,7 @@ function onDescribe(state: SessionState, body: Buffer): Waiting {
     else sendDescribe(state, portal.statement, kind, name)
     return undefined
   }
-  return current(state, findStatement(state, name), statement => {
+  return currentStatement(state, findStatement(state, name), statement => {
     if (statement.plan.text === '') {
       state.answer(encodeParameterDescription([]))
       state.answer(noData)
@@ -213,7 +188,7 @@ function onDescribe(state: SessionState, body: Buffer): Waiting {
     }
     return whenHeld(state, () => {
       sendParse(state, statement, false)
-      sendDescribe(state, statement, kind, nameUpstream(state, statement))
+      sendDescribe(state, statement, kind, upstreamName(state, statement))
     })
   })
 }
@@ -252,7 +227,8 @@ function sendExecute(state: SessionState, portal: ClientPortal, rowsMax: number)
   const { limits } = state.judge.policy
   const { plan } = portal
   const left = Math.max(0, limits.rowsMax - portal.rows) + 1
-  const bounded = plan.effect.type === 'rows' && plan.kind === 'select' && (plan.limitPushed === undefined || rowsMax > 0)
+  const bounded =
+    plan.effect.type === 'rows' && plan.kind === 'select' && (plan.limitPushed === undefined || rowsMax > 0)
   const counter = plan.effect.type === 'fetch' ? (state.cursors.get(plan.effect.cursor) ?? portal) : portal
   const run = new StatementRun({
     plan,
@@ -266,7 +242,12 @@ function sendExecute(state: SessionState, portal: ClientPortal, rowsMax: number)
   })
   state.expectations.add({ type: 'execute', run, portal })
   state.seriesSent = true
-  state.lease.write(encodeExecute({ portal: portal.name, rowsMax: bounded ? (rowsMax === 0 ? left : Math.min(rowsMax, left)) : rowsMax }))
+  state.lease.write(
+    encodeExecute({
+      portal: portal.name,
+      rowsMax: bounded ? (rowsMax === 0 ? left : Math.min(rowsMax, left)) : rowsMax,
+    }),
+  )
 }
 
 function onClose(state: SessionState, body: Buffer): Waiting {

@@ -64,12 +64,19 @@ export class Judgement {
   }
 
   private keep(key: string, text: string, parsed: ParsedText, context: JudgementContext): Judged {
-    const parse = (spliced: string): ParsedText => this.parser.parseNow(spliced, context.policy.limits.statementTextMaxBytes * 2)
+    const parse = (spliced: string): ParsedText =>
+      this.parser.parseNow(spliced, context.policy.limits.statementTextMaxBytes * 2)
     const judged: Judged = {
       statements: parsed.statements.map(statement => ({
         text: statement.text,
         start: statement.start,
-        verdict: judge(statement, { policy: context.policy, catalog: context.catalog, searchPath: context.searchPath, user: context.login, parse }),
+        verdict: judge(statement, {
+          policy: context.policy,
+          catalog: context.catalog,
+          searchPath: context.searchPath,
+          user: context.login,
+          parse,
+        }),
       })),
       error: undefined,
       upstreamKeys: new Map(),

@@ -36,7 +36,12 @@ export class SessionJudge {
     const path = unquoteValues(this.settings.get('search_path') ?? '')
     this.knownParseKey = parseKey
     this.knownKey = `${policy.version}\u0000${catalog.version}\u0000${parseKey}`
-    this.known = { policy, catalog, searchPath: path.filter(name => name !== '' && name !== '$user'), login: this.options.principal.login }
+    this.known = {
+      policy,
+      catalog,
+      searchPath: path.filter(name => name !== '' && name !== '$user'),
+      login: this.options.principal.login,
+    }
     return this.known
   }
 
@@ -45,7 +50,8 @@ export class SessionJudge {
     const { principal, services } = this.options
     if (principal.expiresAt !== null && services.now() >= principal.expiresAt) throw loginExpired()
     const judged = services.judgement.judge(text, parameterTypes, this.context())
-    if (judged instanceof Promise) return judged.then(known => (missesRelation(known) ? this.judgeAgain(text, parameterTypes) : known))
+    if (judged instanceof Promise)
+      return judged.then(known => (missesRelation(known) ? this.judgeAgain(text, parameterTypes) : known))
     return missesRelation(judged) ? this.judgeAgain(text, parameterTypes) : judged
   }
 

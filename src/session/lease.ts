@@ -26,7 +26,6 @@ export class Lease {
   private readonly parts: LeaseParts
   private outgoing: Buffer[] = []
   private waiting: AbortController | undefined
-  private cancelling: Promise<void> | undefined
 
   constructor(parts: LeaseParts) {
     this.parts = parts
@@ -122,15 +121,17 @@ export class Lease {
     upstream.settingsKey = key
   }
 
-  /** Stops what the upstream runs now; it is lent on only after the cancel has reached the server. */
-  cancel(): Promise<void> {
-    const upstream = this.upstream
-    if (upstream === undefined) return Promise.resolve()
+  /** Stops what the upstream runs now. The pool lends it on only after the cancel has reached the server. */
+  async cancel(): Promise<void> {
+    const { upstream } = this
+    if (upstream === undefined) return
     this.flush()
-    this.cancelling ??= upstream.cancel().catch(() => upstream.destroy('a cancel request failed')).finally(() => {
-      this.cancelling = undefined
-    })
-    return this.cancelling
+    try {
+      await upstream.cancel()
+    } catch {
+      // What was to be stopped may be stopped by nothing else: the connection's end does it (client_connection_check_interval).
+      upstream.destroy('a cancel request failed')
+    }
   }
 
   /** Gives the upstream back, between transactions. */
@@ -141,9 +142,7 @@ export class Lease {
     this.upstream = undefined
     upstream.resume()
     upstream.owner = undefined
-    const pool = this.parts.database.pool
-    if (this.cancelling === undefined) pool.release(upstream)
-    else void this.cancelling.then(() => pool.release(upstream))
+    this.parts.database.pool.release(upstream)
   }
 
   /** Gives up an upstream that is in doubt. */

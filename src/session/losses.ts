@@ -8,7 +8,9 @@ import { type SessionState, statusIdle } from './state.ts'
 /** The upstream is gone: the client is told where it waits for an answer, and its transaction is over. */
 export function loseUpstream(state: SessionState, error: SqlError): void {
   const pending = state.expectations.clear()
-  const owed = pending.filter(item => item.type === 'sync' || (item.type === 'query' && item.last)).length
+  const owed = pending.filter(
+    item => (item.type === 'sync' && !item.ours) || (item.type === 'query' && item.last),
+  ).length
   if (state.inTransaction) {
     state.failed = true
     if (pending.length === 0) state.lost = error
@@ -43,22 +45,33 @@ export function runsOf(pending: readonly Expectation[]): StatementRun[] {
 /** Keeps the clocks of one session: its request's, its transaction's. Ours fire before the server's. */
 export function checkClocks(state: SessionState, nowMs: number): void {
   const { limits } = state.judge.policy
-  if (state.requestSince > 0 && nowMs - state.requestSince > limits.wallClockMs) return outOfTime(state, nowMs, limits.wallClockMs)
+  if (state.requestSince > 0 && nowMs - state.requestSince > limits.wallClockMs)
+    return outOfTime(state, nowMs, limits.wallClockMs)
   if (state.status === statusIdle || state.lease.upstream === undefined) return
   if (nowMs - state.transactionSince > limits.transactionTimeoutMs) {
-    return loseTransaction(state, new SqlError({ code: '25P04', message: 'terminating transaction due to transaction timeout' }))
+    return loseTransaction(
+      state,
+      new SqlError({ code: '25P04', message: 'terminating transaction due to transaction timeout' }),
+    )
   }
   const contended = state.options.database.pool.waiting > 0
   const idleMaxMs = contended ? limits.idleInTransactionContendedMs : limits.idleInTransactionTimeoutMs
   if (state.requestSince === 0 && nowMs - state.idleSince > idleMaxMs) {
-    loseTransaction(state, new SqlError({ code: '25P03', message: 'terminating transaction due to idle-in-transaction timeout' }))
+    loseTransaction(
+      state,
+      new SqlError({ code: '25P03', message: 'terminating transaction due to idle-in-transaction timeout' }),
+    )
   }
 }
 
 function outOfTime(state: SessionState, nowMs: number, limitMs: number): void {
   state.requestSince = nowMs
   const message = `canceling statement: the request took longer than ${limitMs} ms`
-  const error = new SqlError({ code: '57014', message, hint: 'Ask for less at once, and send Sync after each request.' })
+  const error = new SqlError({
+    code: '57014',
+    message,
+    hint: 'Ask for less at once, and send Sync after each request.',
+  })
   if (state.lease.isWaiting) return state.lease.stopWaiting(error)
   if (state.lease.upstream !== undefined) loseTransaction(state, error)
 }

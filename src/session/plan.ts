@@ -4,7 +4,15 @@
  */
 import { SqlError, type SqlErrorFields } from '../errors.ts'
 import type { Limits } from '../guard/policy.ts'
-import type { AnswerVerdict, RunVerdict, SetConfigCall, Splice, StatementKind, TransactionAnswer } from '../guard/verdict.ts'
+import type {
+  AnswerVerdict,
+  RunVerdict,
+  SetConfigCall,
+  Splice,
+  StatementKind,
+  TransactionAnswer,
+} from '../guard/verdict.ts'
+import { planTransaction } from './plan-transaction.ts'
 import { type ClientSettings, durationMs, quoteValues } from './settings.ts'
 
 export type Effect =
@@ -17,7 +25,12 @@ export type Effect =
   | { readonly type: 'set'; readonly changes: readonly SettingChange[]; readonly local: boolean }
   | { readonly type: 'reset-all'; readonly discard: boolean }
   | { readonly type: 'deallocate'; readonly name: string | null }
-  | { readonly type: 'transaction'; readonly op: TransactionAnswer['op']; readonly savepoint: string; readonly chain: boolean }
+  | {
+      readonly type: 'transaction'
+      readonly op: TransactionAnswer['op']
+      readonly savepoint: string
+      readonly chain: boolean
+    }
 
 export interface SettingChange {
   readonly name: string
@@ -46,7 +59,15 @@ export interface Plan {
 /** Succeeds anywhere, changes nothing for a reader, gives no rows: carries the tag of what we answer ourselves. */
 const noOperation = 'discard sequences'
 
-const plain = { splices: undefined, tag: undefined, notices: [], limitPushed: undefined, dirties: false, relations: [], exits: false } as const
+export const plain = {
+  splices: undefined,
+  tag: undefined,
+  notices: [],
+  limitPushed: undefined,
+  dirties: false,
+  relations: [],
+  exits: false,
+} as const
 
 /** @param virtualPid what pg_backend_pid() says to this client */
 export function planRun(verdict: RunVerdict, virtualPid: number): Plan {
@@ -105,7 +126,12 @@ export function planAnswer(verdict: AnswerVerdict, context: PlanContext): Plan {
     case 'show':
       return { ...base, text: showText(answer.name, context.login), effect: { type: 'none' }, tag: 'SHOW' }
     case 'show-all':
-      return { ...base, text: 'select name, setting, short_desc as description from postern_catalog.pg_settings order by 1', effect: { type: 'none' }, tag: 'SHOW' }
+      return {
+        ...base,
+        text: 'select name, setting, short_desc as description from postern_catalog.pg_settings order by 1',
+        effect: { type: 'none' },
+        tag: 'SHOW',
+      }
     case 'reset-all':
       return { ...base, text: noOperation, effect: { type: 'reset-all', discard: false }, tag: 'RESET' }
     case 'role-default':
@@ -115,9 +141,18 @@ export function planAnswer(verdict: AnswerVerdict, context: PlanContext): Plan {
     case 'unlisten':
       return { ...base, text: noOperation, effect: { type: 'none' }, tag: 'UNLISTEN' }
     case 'deallocate':
-      return { ...base, text: noOperation, effect: { type: 'deallocate', name: answer.name }, tag: answer.name === null ? 'DEALLOCATE ALL' : 'DEALLOCATE' }
+      return {
+        ...base,
+        text: noOperation,
+        effect: { type: 'deallocate', name: answer.name },
+        tag: answer.name === null ? 'DEALLOCATE ALL' : 'DEALLOCATE',
+      }
     case 'close-cursor':
-      return { ...base, text: answer.cursor === null ? 'close all' : `close ${quoteName(answer.cursor)}`, effect: { type: 'close-cursor', cursor: answer.cursor } }
+      return {
+        ...base,
+        text: answer.cursor === null ? 'close all' : `close ${quoteName(answer.cursor)}`,
+        effect: { type: 'close-cursor', cursor: answer.cursor },
+      }
     case 'advisory-unlock-all':
       return { ...base, text: `select pg_catalog.void_in('') as ${quoteName(answer.column)}`, effect: { type: 'none' } }
     case 'fetch':
@@ -145,7 +180,13 @@ const capped = {
 } as const
 
 /** A SET in our own words; a timeout above its cap, or 0 (none), is lowered to it with a notice. */
-export function planSet(name: string, values: readonly string[] | null, local: boolean, tag: string, context: PlanContext): Plan {
+export function planSet(
+  name: string,
+  values: readonly string[] | null,
+  local: boolean,
+  tag: string,
+  context: PlanContext,
+): Plan {
   const initial = context.settings.initialValue(name)
   const { value, notice } = values === null ? { value: null, notice: undefined } : clamp(name, values, context.limits)
   const scope = local ? 'set local' : 'set'
@@ -166,20 +207,36 @@ function clamp(name: string, values: readonly string[], limits: Limits): { value
   const text = values[0] ?? ''
   const askedMs = durationMs(text)
   if (askedMs === undefined) {
-    throw new SqlError({ code: '22023', message: `invalid value for parameter "${name}": "${text}"`, hint: 'Valid units for this parameter are "us", "ms", "s", "min", "h", and "d".' })
+    throw new SqlError({
+      code: '22023',
+      message: `invalid value for parameter "${name}": "${text}"`,
+      hint: 'Valid units for this parameter are "us", "ms", "s", "min", "h", and "d".',
+    })
   }
   if (askedMs > 0 && askedMs <= limitMs) return { value: quoteValues(values) }
   return {
     value: quoteValues([String(limitMs)]),
-    notice: { code: '01000', message: `${name} is limited to ${limitMs} ms here`, hint: 'Ask whoever runs this gateway to raise the limit.' },
+    notice: {
+      code: '01000',
+      message: `${name} is limited to ${limitMs} ms here`,
+      hint: 'Ask whoever runs this gateway to raise the limit.',
+    },
   }
 }
 
-function planFetch(answer: { cursor: string; direction: string; count: number | null; move: boolean }, context: PlanContext): Plan {
+function planFetch(
+  answer: { cursor: string; direction: string; count: number | null; move: boolean },
+  context: PlanContext,
+): Plan {
   const left = Math.max(0, context.limits.rowsMax - context.cursorRows(answer.cursor)) + 1
   const verb = answer.move ? 'move' : 'fetch'
   const stepping = answer.direction === 'forward' || answer.direction === 'backward'
-  const wanted = answer.count === null ? (answer.move ? 'all' : String(left)) : String(answer.move || !stepping ? answer.count : clampCount(answer.count, left))
+  const wanted =
+    answer.count === null
+      ? answer.move
+        ? 'all'
+        : String(left)
+      : String(answer.move || !stepping ? answer.count : clampCount(answer.count, left))
   return {
     ...plain,
     kind: 'fetch',
@@ -190,58 +247,6 @@ function planFetch(answer: { cursor: string; direction: string; count: number | 
 
 function clampCount(count: number, left: number): number {
   return count < 0 ? Math.max(count, -left) : Math.min(count, left)
-}
-
-function planTransaction(answer: TransactionAnswer): Plan {
-  const savepoint = answer.savepoint ?? ''
-  const chain = answer.chain === true
-  const effect: Effect = { type: 'transaction', op: answer.op, savepoint, chain }
-  const base = { ...plain, kind: 'transaction' as const, effect, notices: transactionNotices(answer) }
-  const modes = transactionModes(answer)
-  switch (answer.op) {
-    case 'begin':
-      return { ...base, text: `begin ${modes}` }
-    case 'start':
-      return { ...base, text: `start transaction ${modes}` }
-    case 'commit':
-      return { ...base, text: chain ? 'commit and chain' : 'commit', exits: true }
-    case 'rollback':
-      return { ...base, text: chain ? 'rollback and chain' : 'rollback', exits: true }
-    case 'savepoint':
-      return { ...base, text: `savepoint ${quoteName(savepoint)}` }
-    case 'release':
-      return { ...base, text: `release savepoint ${quoteName(savepoint)}` }
-    case 'rollback-to':
-      return { ...base, text: `rollback to savepoint ${quoteName(savepoint)}`, exits: true }
-    case 'set-transaction':
-      return { ...base, text: `set transaction ${modes}`, effect: { type: 'none' } }
-    case 'set-characteristics':
-      return { ...base, text: `set session characteristics as transaction ${modes}`, effect: { type: 'set', changes: characteristics(answer), local: false } }
-  }
-}
-
-/** A read-only SERIALIZABLE reader can abort an application's write; DEFERRABLE ones cannot. */
-function effectiveIsolation(answer: TransactionAnswer): string | undefined {
-  return answer.isolation === 'serializable' && answer.deferrable !== true ? 'repeatable read' : answer.isolation
-}
-
-function transactionModes(answer: TransactionAnswer): string {
-  const isolation = effectiveIsolation(answer)
-  const deferrable = answer.deferrable === undefined ? '' : answer.deferrable ? ' deferrable' : ' not deferrable'
-  return `${isolation === undefined ? '' : `isolation level ${isolation} `}read only${deferrable}`
-}
-
-function characteristics(answer: TransactionAnswer): SettingChange[] {
-  const isolation = effectiveIsolation(answer)
-  const changes: SettingChange[] = []
-  if (isolation !== undefined) changes.push({ name: 'default_transaction_isolation', value: `'${isolation}'` })
-  if (answer.deferrable !== undefined) changes.push({ name: 'default_transaction_deferrable', value: answer.deferrable ? "'on'" : "'off'" })
-  return changes
-}
-
-function transactionNotices(answer: TransactionAnswer): SqlErrorFields[] {
-  if (answer.isolation === undefined || answer.isolation === effectiveIsolation(answer)) return []
-  return [{ code: '01000', message: 'SERIALIZABLE runs as REPEATABLE READ here', hint: 'SERIALIZABLE READ ONLY DEFERRABLE runs as written.' }]
 }
 
 export function quoteName(name: string): string {

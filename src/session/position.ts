@@ -35,7 +35,8 @@ function lead(position: number, source: TextSource): number {
   for (const splice of source.splices) {
     const spliceAt = splice.start + shift
     if (upstreamAt < spliceAt) break
-    if (upstreamAt < spliceAt + splice.text.length) return charactersBefore(source.clientText, source.clientStart + splice.start) + 1
+    if (upstreamAt < spliceAt + splice.text.length)
+      return charactersBefore(source.clientText, source.clientStart + splice.start) + 1
     shift += splice.text.length - (splice.end - splice.start)
   }
   return charactersBefore(source.clientText, source.clientStart + Math.max(0, upstreamAt - shift)) + 1

@@ -40,7 +40,11 @@ export class StatementRecords {
   /** Its answer outlasts this turn of the event loop: a record now, the final one at its end. */
   started(run: StatementRun): void {
     run.recorded = true
-    this.options.services.audit.append({ ...this.base('statement-start', run.text), statementKind: run.plan.kind, relations: run.plan.relations })
+    this.options.services.audit.append({
+      ...this.base('statement-start', run.text),
+      statementKind: run.plan.kind,
+      relations: run.plan.relations,
+    })
   }
 
   ended(run: StatementRun, error: SqlErrorFields | undefined): void {

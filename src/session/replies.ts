@@ -143,7 +143,13 @@ export class Replies implements ScanHandler {
       case backendType.commandComplete:
       case backendType.portalSuspended: {
         const run = runOf(head)
-        return run !== undefined && run.truncated === undefined && run.refused === undefined && run.plan.tag === undefined && run.plan.notices.length === 0
+        return (
+          run !== undefined &&
+          run.truncated === undefined &&
+          run.refused === undefined &&
+          run.plan.tag === undefined &&
+          run.plan.notices.length === 0
+        )
       }
       case backendType.emptyQueryResponse:
       case backendType.copyOutResponse:
@@ -177,7 +183,8 @@ export class Replies implements ScanHandler {
       case backendType.commandComplete:
       case backendType.emptyQueryResponse: {
         const run = runOf(head)
-        if (run !== undefined) this.completed(head, run, type === backendType.commandComplete ? tagOf(run, chunk, start, end) : '')
+        if (run !== undefined)
+          this.completed(head, run, type === backendType.commandComplete ? tagOf(run, chunk, start, end) : '')
       }
     }
   }
@@ -217,7 +224,8 @@ export class Replies implements ScanHandler {
     if (run.refused !== undefined) return this.completed(head, run, '')
     for (const notice of run.plan.notices) this.host.emit(encodeNotice({ ...notice, severity: 'NOTICE' }))
     if (run.truncated !== undefined) this.host.emit(encodeNotice(truncationNotice(run)))
-    const tag = run.plan.tag ?? (run.truncated === undefined ? serverTag : `${serverTag.split(' ')[0] || 'SELECT'} ${run.rows}`)
+    const tag =
+      run.plan.tag ?? (run.truncated === undefined ? serverTag : `${serverTag.split(' ')[0] || 'SELECT'} ${run.rows}`)
     this.completed(head, run, serverTag)
     this.host.emit(encodeCommandComplete(tag))
   }
@@ -246,7 +254,8 @@ export class Replies implements ScanHandler {
     if (report.severity === 'FATAL' || report.severity === 'PANIC') return this.host.serverFatal(report)
     if (head?.type === 'replay') return this.host.replayFailed(report)
     const run = runOf(head)
-    if (run?.truncated !== undefined && run.cancelled && report.code === '57014' && head !== undefined) return this.finish(head, '')
+    if (run?.truncated !== undefined && run.cancelled && report.code === '57014' && head !== undefined)
+      return this.finish(head, '')
     const shown = run?.refused === undefined && !this.host.muted
     const position = positionForClient(report.position, head)
     if (run !== undefined && shown) this.host.runFailed(run, { ...report, severity: 'ERROR', position })

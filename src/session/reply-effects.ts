@@ -9,7 +9,12 @@ import type { StatementRun } from './run.ts'
 import { type SessionState, statusIdle, statusInTransaction } from './state.ts'
 
 /** Parameters that a server reports about its login, not about the client. */
-const ownParameters: ReadonlySet<string> = new Set(['session_authorization', 'is_superuser', 'in_hot_standby', 'scram_iterations'])
+const ownParameters: ReadonlySet<string> = new Set([
+  'session_authorization',
+  'is_superuser',
+  'in_hot_standby',
+  'scram_iterations',
+])
 /** What a report may never say: the text that was judged would mean something else. */
 const pinned: ReadonlyMap<string, string> = new Map([
   ['standard_conforming_strings', 'on'],
@@ -96,7 +101,8 @@ export class ReplyEffects implements ReplyHost {
     if (item.type === 'parse') {
       lease.upstream?.statements.delete(item.key)
       if (lease.upstream?.unnamedStatement === item.key) lease.upstream.unnamedStatement = undefined
-      if (item.statement !== undefined && statements.get(item.statement.name) === item.statement) statements.delete(item.statement.name)
+      if (item.statement !== undefined && statements.get(item.statement.name) === item.statement)
+        statements.delete(item.statement.name)
     } else if (item.type === 'bind' && portals.get(item.portal.name) === item.portal) portals.delete(item.portal.name)
   }
 
@@ -104,7 +110,8 @@ export class ReplyEffects implements ReplyHost {
     const { parameters, lease } = this.state
     lease.upstream?.parameters.set(name, value)
     const must = pinned.get(name)
-    if (must !== undefined && value !== must) throw new SqlError({ code: '08P01', message: `the database server changed ${name}` })
+    if (must !== undefined && value !== must)
+      throw new SqlError({ code: '08P01', message: `the database server changed ${name}` })
     if (ownParameters.has(name) || parameters.get(name) === value) return false
     parameters.set(name, value)
     return true
@@ -134,7 +141,7 @@ export class ReplyEffects implements ReplyHost {
       if (state.transactionSince === 0) state.transactionSince = state.options.services.now()
     }
     if (status === statusInTransaction && state.refusedInSeries) state.failed = true
-    if (item.type === 'query' && !item.last) return undefined
+    if ((item.type === 'query' && !item.last) || (item.type === 'sync' && item.ours)) return undefined
     return state.requestDone()
   }
 

@@ -66,7 +66,8 @@ export class StatementRun {
     const counts = type !== frameCopyData || this.copyRow(length)
     const limits = this.limits
     if (counts && this.counter.rows >= limits.rowsMax) return 'too-many-rows'
-    if (this.counter.bytes + length > limits.bytesMax) return this.counter.bytes === 0 ? 'row-too-large' : 'too-many-bytes'
+    if (this.counter.bytes + length > limits.bytesMax)
+      return this.counter.bytes === 0 ? 'row-too-large' : 'too-many-bytes'
     if (length > limits.cellMaxBytes && type !== frameCopyData) return 'hold'
     this.count(length, counts)
     return 'pass'

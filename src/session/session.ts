@@ -131,10 +131,18 @@ export class Session implements UpstreamOwner, Swept {
       case frontendType.copyFail:
         return undefined
       case frontendType.functionCall:
-        throw new SqlError({ code: '0A000', message: 'the function call protocol is not available here', hint: 'Call the function in a SELECT.' })
+        throw new SqlError({
+          code: '0A000',
+          message: 'the function call protocol is not available here',
+          hint: 'Call the function in a SELECT.',
+        })
       case oversizeQuery:
       case oversizeOther:
-        throw new SqlError({ code: '54000', message: 'the message is longer than the limit', hint: 'Send less at once.' })
+        throw new SqlError({
+          code: '54000',
+          message: 'the message is longer than the limit',
+          hint: 'Send less at once.',
+        })
       default:
         return handleExtended(state, type, body)
     }
@@ -144,7 +152,11 @@ export class Session implements UpstreamOwner, Swept {
   private refuse(thrown: unknown, type: number): void {
     const { state } = this
     const error = toSqlError(thrown)
-    if (error.code === 'XX000') state.options.services.log.error({ err: error.cause ?? error, session: state.options.id }, 'a statement met a fault of ours')
+    if (error.code === 'XX000')
+      state.options.services.log.error(
+        { err: error.cause ?? error, session: state.options.id },
+        'a statement met a fault of ours',
+      )
     if (error.severity === 'FATAL') return this.expire(error)
     if (this.ended) return
     if (type === frontendType.query || type === oversizeQuery || type === frontendType.functionCall) {
@@ -159,7 +171,10 @@ export class Session implements UpstreamOwner, Swept {
     try {
       this.scanner.push(chunk)
     } catch (error) {
-      state.options.services.log.error({ err: error, session: state.options.id }, 'the server broke the protocol, or a fault of ours')
+      state.options.services.log.error(
+        { err: error, session: state.options.id },
+        'the server broke the protocol, or a fault of ours',
+      )
       state.lease.discard('protocol violation')
       return this.lose(toSqlError(error))
     }

@@ -4,8 +4,8 @@
  */
 import { SqlError } from '../errors.ts'
 import type { Verdict } from '../guard/verdict.ts'
-import { decodeQuery, emptyQueryResponse, sync } from '../wire/query.ts'
 import { encodeBind, encodeDescribe, encodeExecute, encodeParse } from '../wire/extended-query.ts'
+import { decodeQuery, emptyQueryResponse, sync } from '../wire/query.ts'
 import { changesContext } from './effects.ts'
 import type { Judged, JudgedStatement } from './judgement.ts'
 import { type Plan, planAnswer, planRun } from './plan.ts'
@@ -45,7 +45,11 @@ export function checkVerdict(state: SessionState, text: string, statement: Judge
   if (verdict.kind !== 'refuse') return
   state.records.refused(statement.text, verdict.error, verdict)
   const { position } = verdict.error
-  throw new SqlError(position === undefined ? verdict.error : { ...verdict.error, position: position + charactersBefore(text, statement.start) })
+  throw new SqlError(
+    position === undefined
+      ? verdict.error
+      : { ...verdict.error, position: position + charactersBefore(text, statement.start) },
+  )
 }
 
 /** Runs the statements from `index` on, group by group. */
@@ -87,18 +91,32 @@ function continueAfter(state: SessionState, text: string, judged: Judged, next: 
 /** @throws SqlError 25P02 in a transaction that we put in 'E', 25001 for what a transaction block cannot hold */
 export function planFor(state: SessionState, verdict: Verdict, failed: boolean): Plan {
   if (verdict.kind === 'refuse') throw new SqlError(verdict.error)
-  const plan = verdict.kind === 'run' ? planRun(verdict, state.options.virtualPid) : planAnswer(verdict, state.planContext())
+  const plan =
+    verdict.kind === 'run' ? planRun(verdict, state.options.virtualPid) : planAnswer(verdict, state.planContext())
   if (plan.effect.type === 'reset-all' && state.explicitTransaction) {
-    throw new SqlError({ code: '25001', message: `${plan.tag ?? 'RESET ALL'} cannot run inside a transaction block`, hint: 'End the transaction first.' })
+    throw new SqlError({
+      code: '25001',
+      message: `${plan.tag ?? 'RESET ALL'} cannot run inside a transaction block`,
+      hint: 'End the transaction first.',
+    })
   }
   if (!failed) return plan
   const { effect } = plan
-  const lostSavepoint = effect.type === 'transaction' && effect.op === 'rollback-to' && state.lease.upstream === undefined
+  const lostSavepoint =
+    effect.type === 'transaction' && effect.op === 'rollback-to' && state.lease.upstream === undefined
   if (!plan.exits || lostSavepoint) throw state.failedError()
-  return effect.type === 'transaction' && effect.op === 'commit' ? { ...plan, text: effect.chain ? 'rollback and chain' : 'rollback' } : plan
+  return effect.type === 'transaction' && effect.op === 'commit'
+    ? { ...plan, text: effect.chain ? 'rollback and chain' : 'rollback' }
+    : plan
 }
 
-function sendGroup(state: SessionState, text: string, single: boolean, group: readonly { readonly statement: JudgedStatement; readonly plan: Plan }[], last: boolean): void {
+function sendGroup(
+  state: SessionState,
+  text: string,
+  single: boolean,
+  group: readonly { readonly statement: JudgedStatement; readonly plan: Plan }[],
+  last: boolean,
+): void {
   const { limits } = state.judge.policy
   const only = group.length === 1 && single ? group[0] : undefined
   const parts: string[] = []
@@ -113,11 +131,32 @@ function sendGroup(state: SessionState, text: string, single: boolean, group: re
   const upstreamText = parts.join(separator)
   const runs = group.map(({ statement, plan }, i) => {
     const source: TextSource | undefined =
-      plan.splices === undefined ? undefined : { clientText: text, upstreamText, clientStart: statement.start, upstreamStart: starts[i]!, splices: plan.splices }
+      plan.splices === undefined
+        ? undefined
+        : {
+            clientText: text,
+            upstreamText,
+            clientStart: statement.start,
+            upstreamStart: starts[i]!,
+            splices: plan.splices,
+          }
     const cursor = plan.effect.type === 'fetch' ? state.cursors.get(plan.effect.cursor) : undefined
-    return new StatementRun({ plan, text: statement.text, source, limits, startedAtMs: state.options.services.now(), waitMs: state.lease.waitedMs, counter: cursor })
+    return new StatementRun({
+      plan,
+      text: statement.text,
+      source,
+      limits,
+      startedAtMs: state.options.services.now(),
+      waitMs: state.lease.waitedMs,
+      counter: cursor,
+    })
   })
-  state.sendQuery(upstreamText, runs, last, only !== undefined && needsBound(only.plan) ? limits.rowsMax + 1 : undefined)
+  state.sendQuery(
+    upstreamText,
+    runs,
+    last,
+    only !== undefined && needsBound(only.plan) ? limits.rowsMax + 1 : undefined,
+  )
 }
 
 /** A result that no LIMIT bounds is bounded by Execute's row count, so that the server stops by itself. */

@@ -1,8 +1,8 @@
 /** Settings of the startup packet: each is judged and run as the SET that it stands for, before the login is answered. */
 import { SqlError } from '../errors.ts'
 import { changesContext } from './effects.ts'
-import { checkVerdict, planFor } from './simple.ts'
 import { quoteValues, splitIdentifiers } from './settings.ts'
+import { checkVerdict, planFor } from './simple.ts'
 import type { SessionState } from './state.ts'
 
 const verbatim: ReadonlySet<string> = new Set(['application_name', 'client_encoding'])
@@ -29,7 +29,11 @@ export async function applyStartupSettings(state: SessionState): Promise<void> {
 }
 
 /** Its SQL (empty: valid as it stands, needs no trial) and what it changes; undefined: nothing. */
-async function judgeSetting(state: SessionState, name: string, value: string): Promise<{ text: string; changes: readonly { name: string; value: string | null }[] } | undefined> {
+async function judgeSetting(
+  state: SessionState,
+  name: string,
+  value: string,
+): Promise<{ text: string; changes: readonly { name: string; value: string | null }[] } | undefined> {
   const values = name === 'search_path' ? (splitIdentifiers(value) ?? [value]) : [value]
   const text = `set ${/^[a-z_][a-z0-9_.]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`} to ${quoteValues(values)}`
   const judged = await state.judge.judge(text, [])

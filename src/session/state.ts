@@ -1,14 +1,14 @@
 /** All that a session knows of its client, and the few moves that its parts share. */
 import { SqlError } from '../errors.ts'
 import type { UpstreamOwner } from '../upstream/connection.ts'
-import { encodeQuery, encodeReadyForQuery, flush } from '../wire/query.ts'
+import { encodeQuery, encodeReadyForQuery, flush, sync } from '../wire/query.ts'
 import { encodeErrorResponse } from '../wire/reports.ts'
 import type { SessionOptions } from './context.ts'
 import type { ClientState } from './effects.ts'
 import { Expectations } from './expectation.ts'
 import { SessionJudge } from './judging.ts'
 import { Lease } from './lease.ts'
-import type { PlanContext } from './plan.ts'
+import { type PlanContext, quoteName } from './plan.ts'
 import { StatementRecords } from './records.ts'
 import type { StatementRun } from './run.ts'
 import { ClientSettings, quoteValues } from './settings.ts'
@@ -70,9 +70,21 @@ export class SessionState implements ClientState {
       ]),
     )
     this.judge = new SessionJudge(options, this.settings)
-    this.parameters = new Map([...database.parameters(), ['session_authorization', principal.login], ['is_superuser', 'off']])
+    this.parameters = new Map([
+      ...database.parameters(),
+      ['session_authorization', principal.login],
+      ['is_superuser', 'off'],
+    ])
+    if (this.parameters.has('search_path')) this.parameters.set('search_path', schemas.map(quoteIfNeeded).join(', '))
     this.records = new StatementRecords(options)
-    this.lease = new Lease({ owner, expectations: this.expectations, settings: this.settings, database, now: services.now, claim: () => this.claim() })
+    this.lease = new Lease({
+      owner,
+      expectations: this.expectations,
+      settings: this.settings,
+      database,
+      now: services.now,
+      claim: () => this.claim(),
+    })
   }
 
   private claim() {
@@ -113,7 +125,13 @@ export class SessionState implements ClientState {
   failedError(): SqlError {
     const { lost } = this
     this.lost = undefined
-    return lost ?? new SqlError({ code: '25P02', message: 'current transaction is aborted, commands ignored until end of transaction block' })
+    return (
+      lost ??
+      new SqlError({
+        code: '25P02',
+        message: 'current transaction is aborted, commands ignored until end of transaction block',
+      })
+    )
   }
 
   planContext(): PlanContext {
@@ -128,20 +146,37 @@ export class SessionState implements ClientState {
   /** Holds an upstream with the client's settings afterwards: at once, or once the promise resolves. @throws SqlError */
   hold(): Promise<void> | undefined {
     if (!this.options.services.audit.healthy) {
-      throw new SqlError({ code: '57P03', message: 'the audit log cannot be written', hint: 'Nothing runs unrecorded: try again once the operator has mended it.' })
+      throw new SqlError({
+        code: '57P03',
+        message: 'the audit log cannot be written',
+        hint: 'Nothing runs unrecorded: try again once the operator has mended it.',
+      })
     }
     if (this.lease.upstream === undefined) return this.lease.hold()
     if (!this.inTransaction && !this.explicitTransaction && this.expectations.length === 0 && !this.settings.inFlux) {
       this.settingsReset = false
+      this.endSeries()
       this.lease.align()
     }
     return undefined
+  }
+
+  /**
+   * A Query within an extended series goes behind a Sync of ours: without one PostgreSQL 18 forgets to end the implicit
+   * transaction at the client's Sync, and the connection's next statement fails with "unexpected state STARTED" (tried).
+   */
+  endSeries(): void {
+    if (!this.seriesSent) return
+    this.seriesSent = false
+    this.expectations.add({ type: 'sync', ours: true })
+    this.lease.write(sync)
   }
 
   /** Sends a group of statements as one Query. `rowsMax`: bounds the rows of the one statement in it, by the extended protocol. */
   sendQuery(text: string, runs: readonly StatementRun[], last: boolean, rowsMax: number | undefined): void {
     const { upstream } = this.lease
     if (upstream !== undefined) upstream.unnamedStatement = undefined
+    this.endSeries()
     this.expectations.add({ type: 'query', runs, index: 0, last, failed: false })
     this.lease.write(rowsMax === undefined ? encodeQuery(text) : encodeBounded(text, rowsMax))
   }
@@ -179,9 +214,15 @@ export class SessionState implements ClientState {
 
   /** ReadyForQuery without the server: nothing went upstream. */
   localReady(): void {
-    if (this.expectations.length > 0) this.expectations.add({ type: 'local', bytes: readyBytes(this.failed ? statusFailed : this.status) })
+    if (this.expectations.length > 0)
+      this.expectations.add({ type: 'local', bytes: readyBytes(this.failed ? statusFailed : this.status) })
     else this.emit(readyBytes(this.requestDone()))
   }
+}
+
+/** As the server reports search_path. */
+function quoteIfNeeded(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : quoteName(name)
 }
 
 function readyBytes(status: number): Buffer {

@@ -1,0 +1,121 @@
+/** A client's prepared statements: judged, planned, and known to the upstream under a name of ours. */
+import { SqlError } from '../errors.ts'
+import { encodeClose, encodeParse } from '../wire/extended-query.ts'
+import { type Judged, upstreamKeyOf } from './judgement.ts'
+import type { Plan } from './plan.ts'
+import { checkVerdict, planFor, wholeText } from './simple.ts'
+import type { SessionState } from './state.ts'
+import type { ClientStatement } from './statements.ts'
+
+/** @throws SqlError for what is refused, recorded */
+export function makeStatement(
+  state: SessionState,
+  name: string,
+  text: string,
+  parameterTypes: readonly number[],
+  judged: Judged,
+): ClientStatement {
+  if (judged.error !== undefined) {
+    state.records.refused(text, judged.error, undefined)
+    throw judged.error
+  }
+  if (judged.statements.length > 1)
+    throw new SqlError({ code: '42601', message: 'cannot insert multiple commands into a prepared statement' })
+  const only = judged.statements[0]
+  const contextKey = state.judge.contextKey
+  if (only === undefined) {
+    return {
+      name,
+      text,
+      parameterTypes,
+      judged,
+      contextKey,
+      plan: emptyPlan,
+      source: undefined,
+      upstreamKey: '',
+      cached: false,
+      statementText: '',
+    }
+  }
+  checkVerdict(state, text, only)
+  const plan = planFor(state, only.verdict, state.failed)
+  const upstreamText = wholeText(text, only, plan)
+  return {
+    name,
+    text,
+    parameterTypes,
+    judged,
+    contextKey,
+    plan: { ...plan, text: upstreamText },
+    source:
+      plan.splices === undefined
+        ? undefined
+        : { clientText: text, upstreamText, clientStart: only.start, upstreamStart: only.start, splices: plan.splices },
+    upstreamKey: upstreamKeyOf(judged, upstreamText, state.settings.parseKey),
+    cached: name !== '' && plan.splices !== undefined,
+    statementText: only.text,
+  }
+}
+
+const emptyPlan: Plan = {
+  kind: 'empty',
+  text: '',
+  splices: undefined,
+  effect: { type: 'none' },
+  tag: undefined,
+  notices: [],
+  limitPushed: undefined,
+  dirties: false,
+  relations: [],
+  exits: true,
+}
+
+/** The statement as it is judged under what is in force now: policy, catalog and settings may have changed since Parse. */
+export function currentStatement(
+  state: SessionState,
+  statement: ClientStatement,
+  then: (statement: ClientStatement) => Promise<void> | undefined,
+): Promise<void> | undefined {
+  if (
+    statement.contextKey === state.judge.contextKey &&
+    statement.plan.exits === false &&
+    !state.failed &&
+    statement.plan.splices !== undefined
+  )
+    return then(statement)
+  const judged = state.judge.judge(statement.text, statement.parameterTypes)
+  const go = (known: Judged): Promise<void> | undefined => {
+    const { name, text, parameterTypes } = statement
+    const again = makeStatement(state, name, text, parameterTypes, known)
+    if (state.statements.get(name) === statement) state.statements.set(name, again)
+    return then(again)
+  }
+  return judged instanceof Promise ? judged.then(go) : go(judged)
+}
+
+/** Makes the upstream know the statement. False: it does already, nothing was sent. `shown`: the client waits for the answer. */
+export function sendParse(state: SessionState, statement: ClientStatement, shown: boolean): boolean {
+  const upstream = state.lease.upstream!
+  const key = statement.upstreamKey
+  if (upstream.statements.has(key) || upstream.unnamedStatement === key) return false
+  if (statement.cached) {
+    for (const evicted of upstream.statements.add(key)) {
+      state.expectations.add({ type: 'close', ours: true })
+      state.lease.write(encodeClose({ kind: 'S', name: evicted }))
+    }
+  } else upstream.unnamedStatement = key
+  state.expectations.add({ type: 'parse', statement: shown ? statement : undefined, key, source: statement.source })
+  state.seriesSent = true
+  state.lease.write(
+    encodeParse({
+      name: statement.cached ? key : '',
+      text: statement.plan.text,
+      parameterTypes: [...statement.parameterTypes],
+    }),
+  )
+  return true
+}
+
+export function upstreamName(state: SessionState, statement: ClientStatement): string {
+  return state.lease.upstream!.statements.has(statement.upstreamKey) ? statement.upstreamKey : ''
+}
