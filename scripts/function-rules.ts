@@ -78,10 +78,7 @@ const named = new Map<string, string>([
   ...list('runs SQL or reads tables named in text', 'ts_stat'),
   ...list('reads large objects', 'lo_get loread has_largeobject_privilege'),
   ...list('writes: large objects', 'lowrite'),
-  ...list(
-    'names roles of the whole server',
-    'makeaclitem aclinsert aclremove to_regrole pg_get_acl pg_get_object_address',
-  ),
+  ...list('names roles of the whole server', 'makeaclitem to_regrole pg_get_acl pg_get_object_address'),
   ...list('reads a type named in text', 'pg_input_is_valid pg_input_error_info'),
   ...list(
     'shows a pooled connection',
