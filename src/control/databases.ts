@@ -4,6 +4,7 @@ import { type Administration, administer } from './administration.ts'
 import { type DatabaseRow, findDatabase } from './database-rows.ts'
 import { makeId } from './ids.ts'
 import { checkName, duplicate } from './names.ts'
+import { refuseSecondTenant } from './second-tenant.ts'
 import { findServer, insertServer, type ServerAddress, type ServerRow } from './servers.ts'
 import { findTenant } from './tenants.ts'
 
@@ -36,7 +37,7 @@ export interface NewDatabase extends Partial<TablePolicy> {
  * Writes down a database. A managed one is made by the provisioner afterwards, which then calls {@link markProvisioned}.
  * @throws SqlError 42704 for tenant or server, 42710 for the alias, 42501 where another tenant has this database
  */
-export function addDatabase(administration: Administration, database: NewDatabase): Promise<DatabaseRow> {
+export async function addDatabase(administration: Administration, database: NewDatabase): Promise<DatabaseRow> {
   checkName('database', database.alias)
   if (database.schemas.length === 0) {
     throw new SqlError({ code: '22023', message: 'a database needs at least one schema; the first is the default' })
@@ -77,24 +78,8 @@ async function serverOf(client: ClientBase, administration: Administration, data
   return await insertServer(client, administration.sealer, { name, private: true, address: database.server })
 }
 
-/** One database belongs to one tenant: the cluster-wide locks (CONNECT, roles) are drawn around databases. */
-async function refuseSecondTenant(client: ClientBase): Promise<void> {
-  const shared = await client.query<{ dbname: string; host: string }>(
-    `select d.dbname, s.host
-     from postern.database d join postern.server s on s.id = d.server_id
-     group by d.dbname, s.host, s.port having count(distinct d.tenant_id) > 1 limit 1`,
-  )
-  const row = shared.rows[0]
-  if (row === undefined) return
-  throw new SqlError({
-    code: '42501',
-    message: `database ${JSON.stringify(row.dbname)} on ${row.host} belongs to another tenant`,
-    hint: 'One database belongs to one tenant. Give each tenant a database of his own.',
-  })
-}
-
 /** @throws SqlError 42704 */
-export function setDatabasePolicy(
+export async function setDatabasePolicy(
   administration: Administration,
   database: { readonly tenant: string; readonly alias: string },
   policy: Partial<TablePolicy>,

@@ -115,7 +115,7 @@ export async function readLimitOverrides(pool: Pool): Promise<LimitOverrides> {
 }
 
 /** Sets a limit, or with `undefined` takes it back. @throws SqlError 22023, 42704 */
-export function setLimit(
+export async function setLimit(
   administration: Administration,
   scope: LimitScope,
   name: string,

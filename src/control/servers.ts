@@ -4,6 +4,7 @@ import { type Administration, administer } from './administration.ts'
 import { makeId } from './ids.ts'
 import { checkName, duplicate, missing } from './names.ts'
 import type { Sealer } from './sealer.ts'
+import { refuseSecondTenant } from './second-tenant.ts'
 
 export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
 
@@ -38,7 +39,11 @@ export const serverColumns = `s.id, s.name, s.private, s.host, s.port, s.tls_mod
   s.provisioner_password_sealed as "provisionerPasswordSealed"`
 
 /** @throws SqlError 42602, 42710 */
-export function addServer(administration: Administration, name: string, address: ServerAddress): Promise<ServerRow> {
+export async function addServer(
+  administration: Administration,
+  name: string,
+  address: ServerAddress,
+): Promise<ServerRow> {
   checkName('server', name)
   return administer(administration, async client => {
     const row = await insertServer(client, administration.sealer, { name, private: false, address })
@@ -117,6 +122,7 @@ export function setServerAddress(
       ],
     )
     const row = set.rows[0]!
+    await refuseSecondTenant(client)
     return [row, { act: 'server set', detail: describe(row) }]
   })
 }

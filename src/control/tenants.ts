@@ -15,7 +15,7 @@ export interface TenantRow {
 const columns = `t.id, t.name, t.instructions, t.created_at as "createdAt", t.disabled_at as "disabledAt"`
 
 /** @throws SqlError 42602 for a bad name, 42710 where there is one of that name */
-export function addTenant(
+export async function addTenant(
   administration: Administration,
   tenant: { readonly name: string; readonly instructions?: string | undefined },
 ): Promise<TenantRow> {

@@ -38,7 +38,7 @@ const selectUsers = `
  * A new principal with one membership. `verifier` is wire/scram.ts's; null: he has no password yet.
  * @throws SqlError 42602, 42704 for the tenant, 42710 where the tenant has this login
  */
-export function addUser(
+export async function addUser(
   administration: Administration,
   user: UserName & {
     readonly role: MembershipRole

@@ -63,6 +63,11 @@ export class LoginThrottle {
     this.entriesMax = options.entriesMax ?? 10_000
   }
 
+  /** Pairs and addresses in memory. */
+  get remembered(): number {
+    return this.pairs.size + this.addresses.size
+  }
+
   /** @throws SqlError 53400 with the seconds to wait in its hint */
   begin(address: string, login: string): Attempt {
     const source = networkOf(address)

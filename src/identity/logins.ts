@@ -80,7 +80,9 @@ export class Logins {
     const readAtMs = this.clock()
     // Made for everybody, so that it takes the same time for those who exist.
     const mock = { verifier: mockVerifier(name, this.mockSecret), principal: null }
-    const member = name.length > loginMaxChars ? undefined : await this.ask(name)
+    // No login is like that: not worth a question, nor the memory.
+    if (name.length > loginMaxChars || name.includes('\0')) return mock
+    const member = await this.ask(name)
     const login =
       member === undefined ? mock : { verifier: parseVerifier(member.verifier), principal: principalOf(member) }
     known.delete(name)

@@ -41,7 +41,10 @@ test('an applied file that changed since is refused by name, other line ends are
   await writeFile(join(folder, first!.name), first!.text.replaceAll('\n', '\r\n'))
   expect(await migrate(owner, folder)).toEqual([])
   await writeFile(join(folder, first!.name), `${first!.text}\nselect 1;`)
-  await expect(migrate(owner, folder)).rejects.toMatchObject({ code: '55000', message: expect.stringContaining(first!.name) })
+  await expect(migrate(owner, folder)).rejects.toMatchObject({
+    code: '55000',
+    message: expect.stringContaining(first!.name),
+  })
 })
 
 test('a database that is newer than the program is refused', async () => {
@@ -58,7 +61,9 @@ test('a migration that fails leaves nothing behind, and the ones before it stand
   await writeFile(join(folder, '000901-good.sql'), 'create table postern.good ()')
   await writeFile(join(folder, '000902-bad.sql'), 'create table postern.half (); select 1/0')
   await expect(migrate(owner, folder)).rejects.toMatchObject({ code: '22012' })
-  const tables = await owner.query(`select to_regclass('postern.good') is not null as good, to_regclass('postern.half') as half`)
+  const tables = await owner.query(
+    `select to_regclass('postern.good') is not null as good, to_regclass('postern.half') as half`,
+  )
   expect(tables.rows[0]).toEqual({ good: true, half: null })
   expect(await pendingMigrations(owner, folder)).toEqual(['000902-bad.sql'])
 })
