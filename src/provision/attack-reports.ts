@@ -2,10 +2,10 @@
  * Attacks that are asked for rather than tried, since a try would do harm where it succeeds, or wait for locks: each query
  * gives a row per breach, (kind, what can be done, the SQL that would mend it).
  */
-import type { AttackClass, AttackContext } from './attack-steps.ts'
+import { type AttackClass, type AttackContext, granteesOf } from './attack-steps.ts'
 import { filteredSchema } from './filtered-views.ts'
 import { forbiddenRoles } from './gate.ts'
-import { quoteName, quoteText } from './quote.ts'
+import { quoteText } from './quote.ts'
 import { ownSchemas } from './version-sql.ts'
 
 export interface ReportAttack {
@@ -42,10 +42,6 @@ export function reportAttacks(context: AttackContext): ReportAttack[] {
 /** `'must-fail'` where Postern made the roles, so that nothing else may explain it. */
 function strict(context: AttackContext): string {
   return context.exact ? `'must-fail'` : `'guard-only'`
-}
-
-function granteesOf({ login, reader }: AttackContext): string {
-  return quoteText(`public, ${[...new Set([reader, login])].map(quoteName).join(', ')}`)
 }
 
 function attributes(context: AttackContext): string {
@@ -87,7 +83,7 @@ function writableRelations(context: AttackContext): string {
   return `
     select distinct 'must-fail', pg_catalog.format('"%s" may write to %s', w.rolname, ${relationName}),
       pg_catalog.format('revoke %s on %s %s from %s', case when c.relkind = 'S' then 'usage, update' else 'insert, update, delete, truncate, references, trigger' end,
-        case when c.relkind = 'S' then 'sequence' else 'table' end, ${relationName}, ${granteesOf(context)})
+        case when c.relkind = 'S' then 'sequence' else 'table' end, ${relationName}, ${quoteText(granteesOf(context))})
     from ${ownRelations}, ${who} w
     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and pg_catalog.has_schema_privilege(w.oid, n.oid, 'usage')
       and case when c.relkind = 'S' then pg_catalog.has_sequence_privilege(w.oid, c.oid, 'usage, update')
@@ -101,7 +97,7 @@ function creatableSchemas(context: AttackContext): string {
     select distinct case when n.nspname = 'public' and pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 150000
         then 'guard-only' else 'must-fail' end,
       pg_catalog.format('"%s" may create in schema "%s"', w.rolname, n.nspname),
-      pg_catalog.format('revoke create on schema %I from %s', n.nspname, ${granteesOf(context)})
+      pg_catalog.format('revoke create on schema %I from %s', n.nspname, ${quoteText(granteesOf(context))})
     from pg_catalog.pg_namespace n, ${who} w
     where n.nspname !~ '^pg_(toast|temp)' and pg_catalog.has_schema_privilege(w.oid, n.oid, 'create')`
 }
@@ -111,7 +107,7 @@ function foreignRelations(context: AttackContext): string {
   return `
     select distinct case when ${ofExtension} then 'guard-only' else ${strict(context)} end,
       pg_catalog.format('"%s" may read %s, which is not served', w.rolname, ${relationName}),
-      pg_catalog.format('revoke all on table %s from %s', ${relationName}, ${granteesOf(context)})
+      pg_catalog.format('revoke all on table %s from %s', ${relationName}, ${quoteText(granteesOf(context))})
     from ${ownRelations}, ${who} w
     where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname not in (${served})
       and pg_catalog.has_schema_privilege(w.oid, n.oid, 'usage')

@@ -37,6 +37,11 @@ export interface AttackContext {
   readonly database: string
 }
 
+/** Everybody to whom a grant opens the way, as REVOKE wants them. */
+export function granteesOf({ login, reader }: AttackContext): string {
+  return `public, ${[...new Set([reader, login])].map(quoteName).join(', ')}`
+}
+
 export interface StepAttack {
   readonly name: string
   readonly class: AttackClass
@@ -52,8 +57,8 @@ export function stepAttacks(context: AttackContext): StepAttack[] {
   return [
     ...context.otherRoles.flatMap(role => roleEscapes(context, role)),
     ...writes(context),
-    ...secrets(),
-    ...filesAndPrograms(),
+    ...secrets(context),
+    ...filesAndPrograms(context),
     ...guardOnly(context),
   ]
 }
@@ -84,7 +89,7 @@ function roleEscapes({ login, reader }: AttackContext, role: string): StepAttack
 /** Each begins by leaving the read-only mode, which any login may. */
 function writes(context: AttackContext): StepAttack[] {
   const write = { class: 'transaction-escape', kind: 'must-fail' } as const
-  const who = `public, ${quoteName(context.reader)}, ${quoteName(context.login)}`
+  const who = granteesOf(context)
   const database = quoteName(context.database)
   const created = `select relname from pg_catalog.pg_class where relname = '${thing}'`
   return [
@@ -128,18 +133,18 @@ function writes(context: AttackContext): StepAttack[] {
   ]
 }
 
-function secrets(): StepAttack[] {
+function secrets(context: AttackContext): StepAttack[] {
   return ['pg_authid', 'pg_shadow', 'pg_statistic', 'pg_user_mapping', 'pg_largeobject'].map(relation => ({
     name: `read ${relation}`,
     class: 'other-tenant',
     kind: 'must-fail',
     steps: [`select pg_catalog.count(*) from pg_catalog.${relation}`],
-    mend: [`revoke all on pg_catalog.${relation} from public`],
+    mend: [`revoke all on pg_catalog.${relation} from ${granteesOf(context)}`],
   }))
 }
 
 /** Nothing here leaves a trace where it succeeds: /dev/null is written, PG_VERSION read, the transaction rolled back. */
-function filesAndPrograms(): StepAttack[] {
+function filesAndPrograms(context: AttackContext): StepAttack[] {
   const attempts: [name: string, steps: string[], mend: string][] = [
     ['read a file', [`select pg_catalog.pg_read_file('PG_VERSION')`], 'pg_read_file(text)'],
     ['read a binary file', [`select pg_catalog.pg_read_binary_file('PG_VERSION')`], 'pg_read_binary_file(text)'],
@@ -157,7 +162,7 @@ function filesAndPrograms(): StepAttack[] {
     class: 'files-and-programs',
     kind: 'must-fail',
     steps,
-    mend: signature === '' ? [] : [`revoke execute on function pg_catalog.${signature} from public`],
+    mend: signature === '' ? [] : [`revoke execute on function pg_catalog.${signature} from ${granteesOf(context)}`],
   }))
 }
 

@@ -57,12 +57,13 @@ async function filledStatements(query: Query): Promise<Statement[]> {
   return filled.filter(statement => statement !== null)
 }
 
-/** relation of pg_catalog → its columns, each with its type as SQL writes it */
+/** relation of pg_catalog → its columns, each with its type and collation as a cast writes them */
 type Columns = ReadonlyMap<string, readonly { name: string; type: string }[]>
 
 async function readColumns(query: Query): Promise<Columns> {
   const rows = await query(
     `select c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
+         || case when a.attcollation = 'pg_catalog."C"'::pg_catalog.regcollation then ' collate pg_catalog."C"' else '' end
        from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
       where c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace and c.relkind in ('r', 'v')
         and a.attnum > 0 and not a.attisdropped

@@ -31,6 +31,7 @@ export async function makeRoles(query: Query, server: Server, roles: DatabaseRol
   await inTransaction(query, async () => {
     for (const role of [roles.owner, roles.live, roles.reader]) await createRole(query, role, 'nologin')
     await createRole(query, roles.gate, 'login noinherit')
+    await removeAttributes(query, roles)
     await revokeStrangeMemberships(query, server, roles)
     await grantMemberships(query, server, roles)
     const faults = await roleFaults(query, server, roles)
@@ -74,20 +75,41 @@ async function grantMemberships(query: Query, server: Server, roles: DatabaseRol
   await query(`grant ${reader} to ${gate}${options ? ' with admin false, inherit false, set true' : ''}`)
 }
 
+/** A superuser mends any attribute, others what their major lets them; roleFaults tells what is left. */
+async function removeAttributes(query: Query, roles: DatabaseRoles): Promise<void> {
+  const surplus = await query(
+    `select r.rolname, a.name from pg_catalog.pg_roles r,
+       lateral (values ('superuser', r.rolsuper), ('createdb', r.rolcreatedb), ('createrole', r.rolcreaterole),
+         ('replication', r.rolreplication), ('bypassrls', r.rolbypassrls),
+         ('login', r.rolcanlogin and r.rolname <> $2), ('inherit', r.rolinherit and r.rolname = $2)) a(name, has)
+      where r.rolname = any ($1) and a.has`,
+    [[roles.owner, roles.live, roles.reader, roles.gate], roles.gate],
+  )
+  for (const [role, attribute] of surplus) await attempt(query, `alter role ${quoteName(role ?? '')} no${attribute}`)
+}
+
+/** Whatever our roles are members of, and whoever else can become the owner, the reader or the gate. */
 async function revokeStrangeMemberships(query: Query, server: Server, roles: DatabaseRoles): Promise<void> {
+  const [usable, inherits] = membershipOptions(server)
   const strange = await query(
     `select r.rolname, m.rolname, g.rolname
        from pg_catalog.pg_auth_members a
        join pg_catalog.pg_roles r on r.oid = a.roleid
        join pg_catalog.pg_roles m on m.oid = a.member
        left join pg_catalog.pg_roles g on g.oid = a.grantor
-      where m.rolname = any ($1) and not (r.rolname = $2 and m.rolname = $3)`,
-    [[roles.owner, roles.live, roles.reader, roles.gate], roles.reader, roles.gate],
+      where (m.rolname = any ($1) and not (r.rolname = $2 and m.rolname = $3 and not a.admin_option and not ${inherits}))
+         or (r.rolname in ($2, $3, $4) and m.rolname <> $3 and m.rolname <> session_user and ${usable})`,
+    [[roles.owner, roles.live, roles.reader, roles.gate], roles.reader, roles.gate, roles.owner],
   )
   for (const [role, member, grantor] of strange) {
     const by = server.major >= 16 && grantor ? ` granted by ${quoteName(grantor)}` : ''
     await attempt(query, `revoke ${quoteName(role ?? '')} from ${quoteName(member ?? '')}${by}`)
   }
+}
+
+/** SQL over pg_auth_members a: can the member use it at all, and does it inherit. Options of their own from 16 on. */
+function membershipOptions(server: Server): [usable: string, inherits: string] {
+  return server.major >= 16 ? ['(a.inherit_option or a.set_option)', 'a.inherit_option'] : ['true', 'false']
 }
 
 /** What is wrong with the roles, in words; empty when all is well. */
@@ -109,8 +131,7 @@ export async function roleFaults(query: Query, server: Server, roles: DatabaseRo
          or r.rolcanlogin <> (w.name = $2) or (r.rolinherit and w.name = $2)`,
     [all, roles.gate],
   )
-  const usable = server.major >= 16 ? '(a.inherit_option or a.set_option)' : 'true'
-  const inherits = server.major >= 16 ? 'a.inherit_option' : 'false'
+  const [usable, inherits] = membershipOptions(server)
   const memberships = await query(
     `select m.rolname || ' is a member of ' || r.rolname
        from pg_catalog.pg_auth_members a

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { afterAll } from 'vitest'
+import { SqlError } from '../../src/errors.ts'
 import { type Administrator, type Query, queryOf } from '../../src/provision/administrator.ts'
 import type { AttackContext } from '../../src/provision/attack-steps.ts'
 import { defaultGatePins } from '../../src/provision/gate.ts'
@@ -80,7 +81,10 @@ export async function connectGate(options: ManagedOptions): Promise<AttackConnec
     password: gatePassword,
     database: options.database,
   })
-  await client.connect()
+  await client.connect().catch((error: unknown) => {
+    if (error instanceof pg.DatabaseError) throw new SqlError({ code: error.code ?? 'XX000', message: error.message })
+    throw error
+  })
   return { query: queryOf(client), processId: null, close: () => client.end() }
 }
 
