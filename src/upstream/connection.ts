@@ -252,7 +252,7 @@ export class Upstream {
   #read(chunk: Buffer): void {
     const reader = this.#query?.reader ?? new FrameReader(IDLE_FRAME_BYTES_MAX)
     reader.push(chunk)
-    for (let frame = reader.next(); frame; frame = reader.next()) {
+    for (let frame = reader.next(); frame && !this.#destroyed; frame = reader.next()) {
       if (!this.#query) this.#takeUnasked(frame)
       else if (this.#query.answer.take(frame)) this.#query.settle()
     }
