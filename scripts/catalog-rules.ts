@@ -4,7 +4,7 @@
  *
  * - `allow`: shows the database's own objects, or nothing about anybody.
  * - `filtered`: shows other databases, roles or sessions too; read through the view of its name in postern_catalog.
- * - anything else is the reason for a refusal.
+ * - anything else is the reason for a refusal, to be read after "It".
  *
  * The rule: a shared relation, and a view that reaches one or a refused function (pg_rewrite.ev_action, transitively),
  * is refused unless it is named here; whatever else there is, is allowed unless it is named here.
@@ -62,7 +62,7 @@ const named = new Map<string, string>([
     pg_stat_recovery_prefetch pg_stat_progress_basebackup`,
   ),
   ...list(
-    'write-ahead log and replication',
+    'shows the state of replication',
     'pg_replication_origin pg_replication_origin_status pg_stat_replication pg_stat_wal_receiver',
   ),
 ])

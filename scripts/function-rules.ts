@@ -9,7 +9,7 @@
  *   information_schema relation of the same query, or a constant that names what the caller may read.
  * - `sized`: makes a value as long as an argument says; constant sizes are capped.
  * - `arity:3`: only with that many positional arguments.
- * - anything else is the reason for a refusal; `writes: …` where a plain role in a read-only transaction is told 25006.
+ * - anything else is the reason for a refusal, to be read after "It"; `writes: …` where a plain role in a read-only transaction is told 25006.
  */
 
 export interface CatalogFunction {
@@ -114,7 +114,7 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /_wal_|_wal$|walfile|^pg_logical_|replication|replorigin|^pg_(stop|start|is_in)_backup|^pg_backup_|restore_point|^pg_last_xact_replay|^pg_promote/,
-    'write-ahead log and replication',
+    'shows or moves the write-ahead log or replication',
   ],
   [/^pg_stat_get_/, 'shows other sessions or databases'],
   [

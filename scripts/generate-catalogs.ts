@@ -1,6 +1,9 @@
 /**
  * Writes src/guard/data/catalog-14.json … catalog-18.json and catalog-unknown.json from the relations that real servers
- * have: `{ "<schema>.<relation>": value }`. The values and the review behind them are in catalog-rules.ts.
+ * have: `{ "<schema>.<relation>": value }`. The values and the review behind them are in catalog-rules.ts. Beside them
+ * columns-*.json, `{ "<schema>.<relation>": [column, …] }` without system columns, and types-*.json, every type name of
+ * pg_catalog, those of arrays and rows too. For an unknown major: what all known ones have of columns, and what any
+ * has of types, since a type's name says that `t(x)` and `(x).t` may be casts.
  *
  *     node scripts/generate-functions.ts && node scripts/generate-catalogs.ts
  */
@@ -27,20 +30,65 @@ const functionsQuery = `
   select p.oid::text, case n.nspname when 'pg_catalog' then p.proname::text else n.nspname || '.' || p.proname end as name
   from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace`
 
+const columnsQuery = `
+  select n.nspname || '.' || c.relname as name, array_agg(a.attname::text order by a.attnum) as columns
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  where n.nspname in ('pg_catalog', 'information_schema') and c.relkind in ('r', 'v', 'm', 'p', 'f')
+  group by 1 order by 1`
+
+const typesQuery = `
+  select t.typname::text as name from pg_catalog.pg_type t
+  where t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace order by 1`
+
 interface Relation {
   readonly name: string
   readonly shared: boolean
   readonly action: string
 }
 
+type Columns = ReadonlyMap<string, readonly string[]>
+
+interface Known {
+  readonly manifest: ReadonlyMap<string, string>
+  readonly columns: Columns
+  readonly types: ReadonlySet<string>
+}
+
 async function main(): Promise<void> {
-  const manifests: Map<string, string>[] = []
+  const known: Known[] = []
   for (const major of majors) {
-    const manifest = await withServer(major, query => judgeAll(major, query))
-    manifests.push(manifest)
-    write(String(major), manifest)
+    const server = await withServer(major, async query => ({
+      manifest: await judgeAll(major, query),
+      columns: await readColumns(query),
+      types: new Set((await query(typesQuery)).map(row => String(row.name))),
+    }))
+    known.push(server)
+    write(String(major), server)
   }
-  write('unknown', intersect(manifests))
+  write('unknown', {
+    manifest: intersect(known.map(server => server.manifest)),
+    columns: intersectColumns(known.map(server => server.columns)),
+    types: new Set(known.flatMap(server => [...server.types])),
+  })
+}
+
+async function readColumns(query: Query): Promise<Columns> {
+  const rows = await query(columnsQuery)
+  return new Map(rows.map(row => [String(row.name), Array.isArray(row.columns) ? row.columns.map(String) : []]))
+}
+
+function intersectColumns(all: readonly Columns[]): Columns {
+  const [first, ...others] = all
+  return new Map(
+    [...(first ?? [])]
+      .filter(([name]) => others.every(columns => columns.has(name)))
+      .map(([name, columns]) => [
+        name,
+        columns.filter(column => others.every(other => other.get(name)?.includes(column))),
+      ]),
+  )
 }
 
 async function judgeAll(major: number, query: Query): Promise<Map<string, string>> {
@@ -95,7 +143,7 @@ function reach(
   return undefined
 }
 
-function intersect(manifests: readonly Map<string, string>[]): Map<string, string> {
+function intersect(manifests: readonly ReadonlyMap<string, string>[]): Map<string, string> {
   const names = new Set(manifests.flatMap(manifest => [...manifest.keys()]))
   const missing = 'is not in every known version of PostgreSQL'
   return new Map(
@@ -111,11 +159,27 @@ function intersect(manifests: readonly Map<string, string>[]): Map<string, strin
   )
 }
 
-function write(label: string, manifest: Map<string, string>): void {
-  const sorted = Object.fromEntries([...manifest].sort(([a], [b]) => (a < b ? -1 : 1)))
-  writeFileSync(join(dataFolder, `catalog-${label}.json`), `${JSON.stringify(sorted, null, 1)}\n`)
-  const counts = [...Map.groupBy(manifest, ([, value]) => value)].map(([value, entries]) => [value, entries.length])
-  console.log(label, manifest.size, Object.fromEntries(counts))
+function write(label: string, known: Known): void {
+  save(`catalog-${label}`, sortByName(known.manifest))
+  save(`columns-${label}`, sortByName(known.columns))
+  save(`types-${label}`, [...known.types].sort())
+  const counts = [...Map.groupBy(known.manifest, ([, value]) => value)].map(([value, entries]) => [
+    value,
+    entries.length,
+  ])
+  console.log(label, known.manifest.size, Object.fromEntries(counts), `${known.types.size} types`)
+}
+
+function sortByName(map: ReadonlyMap<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function save(name: string, value: unknown): void {
+  // One line per entry: diffs stay readable, lists of columns short.
+  const lines = JSON.stringify(value, null, 1).replace(/\[[^\]]*\]/g, list =>
+    name.startsWith('types') ? list : list.replace(/\s+/g, ''),
+  )
+  writeFileSync(join(dataFolder, `${name}.json`), `${lines}\n`)
 }
 
 await main()

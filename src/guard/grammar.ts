@@ -2,9 +2,27 @@
  * One instance of PostgreSQL 18's own grammar (libpg-query, WebAssembly). An instance that threw anything but a
  * {@link SqlError} is broken for good (facts/parsers.md, 6): whoever owns it must drop it and load another.
  */
-import createModule, { type GrammarModule } from 'libpg-query/wasm/libpg-query.js'
+import { createRequire } from 'node:module'
 import { SqlError } from '../errors.ts'
 import { tooComplex } from './prescan.ts'
+
+/** The emscripten module inside the package, whose own wrapper keeps one instance for good. */
+interface GrammarModule {
+  readonly HEAPU32: Uint32Array
+  lengthBytesUTF8(text: string): number
+  stringToUTF8(text: string, pointer: number, bytesMax: number): void
+  UTF8ToString(pointer: number): string
+  _malloc(bytes: number): number
+  _free(pointer: number): void
+  _wasm_parse_query_raw(text: number): number
+  _wasm_free_parse_result(result: number): void
+}
+
+type PrintLine = (line: string) => void
+
+const createModule: (options: { print: PrintLine; printErr: PrintLine }) => Promise<GrammarModule> = createRequire(
+  import.meta.url,
+)('libpg-query/wasm/libpg-query.js')
 
 /** Nesting of `{` and `[` in a tree: what a recursive walk on a default stack, and a second parse, bear. */
 export const treeDepthMax = 2000

@@ -15,6 +15,9 @@ function readManifest(name: string): Manifest {
   const file = join(import.meta.dirname, '../../src/guard/data', `${name}.json`)
   return new Map(Object.entries(JSON.parse(readFileSync(file, 'utf8'))))
 }
+function readLists(name: string): Record<string, string[]> {
+  return JSON.parse(readFileSync(join(import.meta.dirname, '../../src/guard/data', `${name}.json`), 'utf8'))
+}
 const functionsOf = new Map(majors.map(major => [major, readManifest(`functions-${major}`)]))
 const relationsOf = new Map(majors.map(major => [major, readManifest(`catalog-${major}`)]))
 const withValue = (manifest: Manifest | undefined, wanted: string) =>
@@ -64,6 +67,19 @@ describe.each(present)('PostgreSQL %i', major => {
       select n.nspname || '.' || c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where ${scope} and c.relkind in ('r', 'v', 'm', 'p', 'f')`)
     expect([...relations.keys()].sort()).toEqual(read.sort())
+  })
+
+  test("columns and types are the server's", async () => {
+    const columns = readLists(`columns-${major}`)
+    expect(Object.keys(columns).sort()).toEqual([...relations.keys()].sort())
+    for (const name of ['pg_catalog.pg_class', 'pg_catalog.pg_stat_activity', 'information_schema.columns']) {
+      const { fields } = await reader.query(`select * from ${name} limit 0`)
+      expect(columns[name]).toEqual(fields.map(field => field.name))
+    }
+    const types = await column(
+      `select typname::text as name from pg_type where typnamespace = 'pg_catalog'::regnamespace`,
+    )
+    expect(Object.values(readLists(`types-${major}`)).sort()).toEqual(types.sort())
   })
 
   test('what operators, casts and aggregates of pg_catalog call by themselves could be called by name', async () => {
