@@ -10,6 +10,7 @@ const stackSizeMb = 16
 const heapMaxMb = 512
 const parseTimeoutMs = 1_000
 const startTimeoutMs = 30_000
+const restartDelayMs = 1_000
 const waitingMax = 1_000
 
 type Answer = 'ready' | { readonly tree: string } | { readonly error: SqlErrorFields }
@@ -90,12 +91,20 @@ export class ParseThread {
     const job = this.#current
     this.#current = undefined
     void worker.terminate()
-    // A worker that never came up fails whoever waits, so that a machine without threads refuses and does not spin.
-    if (!this.#ready)
-      for (const waiting of this.#waiting.splice(0))
-        waiting.reject(tooComplex('the parser could not be started', cause))
-    this.#worker = this.#start()
     job?.reject(tooComplex('the parser gave up on it', cause))
+    if (this.#ready) this.#worker = this.#start()
+    else this.#startLater(cause)
+  }
+
+  /** A worker that never came up: whoever waits is refused, and the next attempt is not at once. */
+  #startLater(cause: Error): void {
+    for (const job of this.#waiting.splice(0)) {
+      job.reject(new SqlError({ code: '53000', message: 'the parser could not be started', cause }))
+    }
+    this.#timer = setTimeout(() => {
+      if (!this.#closed) this.#worker = this.#start()
+    }, restartDelayMs)
+    this.#timer.unref()
   }
 
   #next(): void {
