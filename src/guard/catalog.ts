@@ -17,8 +17,16 @@ export interface RawCatalog {
   /** Functions outside pg_catalog and information_schema. */
   readonly functions: readonly RawFunction[]
   /** Operators, types (domains too) and casts' functions outside pg_catalog: names that could shadow or run code. */
+  /** `function` is `schema.name` */
   readonly operators: readonly { readonly schema: string; readonly name: string; readonly function: string }[]
-  readonly types: readonly { readonly schema: string; readonly name: string; readonly kind: string; readonly check: string | null }[]
+  readonly types: readonly {
+    readonly schema: string
+    readonly name: string
+    readonly kind: string
+    readonly check: string | null
+  }[]
+  /** Casts outside pg_catalog that run a function; `schema.type` is the user-made type that each is from or to, one entry per such type. */
+  readonly casts?: readonly { readonly schema: string; readonly type: string; readonly function: string }[]
   /** Installed extensions: name → schema. */
   readonly extensions: readonly { readonly name: string; readonly schema: string }[]
   /** Whether schema postern_catalog (filtered views of cluster-wide catalogs) stands, and the views in it. */
@@ -34,10 +42,12 @@ export interface RawRelation {
   readonly columns: readonly string[]
   /** pg_class.reltuples; -1: never analysed */
   readonly rowsEstimate: number
-  /** pg_get_viewdef for v and m, else null */
+  /** pg_get_viewdef for v and m, else null; read, as every expression here, under an empty search_path */
   readonly definition: string | null
   /** RLS policies' and column defaults' expressions do not matter to readers but policies do: pg_get_expr(polqual) */
   readonly policies: readonly string[]
+  /** Tables that this one is a partition or an inheritor of (pg_inherits), `schema.name`. */
+  readonly parents?: readonly string[]
 }
 
 export interface RawFunction {
@@ -62,19 +72,32 @@ export interface CatalogSnapshot {
   readonly relations: ReadonlyMap<string, CatalogRelation>
   /** schema → function name → entries */
   readonly functions: ReadonlyMap<string, ReadonlyMap<string, readonly RawFunction[]>>
-  /** schema → operator names */
-  readonly operators: ReadonlyMap<string, ReadonlySet<string>>
-  /** schema → type names */
-  readonly types: ReadonlyMap<string, ReadonlySet<string>>
+  /** schema → operator name → functions behind it, `schema.name` */
+  readonly operators: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>
+  /** schema → type name → what naming it in a cast may run */
+  readonly types: ReadonlyMap<string, ReadonlyMap<string, CatalogType>>
   /** names of functions of one row argument, callable as t.name */
   readonly rowFunctions: ReadonlySet<string>
   readonly extensions: ReadonlyMap<string, string>
   readonly filteredViews: ReadonlySet<string>
+  /** `schema.name` of every foreign table. */
+  readonly foreignTables: ReadonlySet<string>
+}
+
+export interface CatalogType {
+  /** Functions outside the manifest that a cast to or from it, or its domain check, calls: `schema.name`. */
+  readonly calls: readonly string[]
+  /** Why no caller may name it (its check reaches a forbidden function), or null. */
+  readonly refused: string | null
 }
 
 export interface CatalogRelation extends RawRelation {
-  /** Relations read through it (views), `schema.name`. */
+  /** Every relation that it shows through views, `schema.name`, transitive. */
   readonly reads: readonly string[]
+  /** Partitions, inheritors and parents, which share rows with it: `schema.name`, transitive. */
+  readonly kin: readonly string[]
+  /** Functions outside the manifest that reading it calls (view bodies, row security): `schema.name`. */
+  readonly calls: readonly string[]
   /** Why no caller may read it (a view that reaches a forbidden function), or null. */
   readonly refused: string | null
 }

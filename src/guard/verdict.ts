@@ -78,7 +78,13 @@ export interface AnswerVerdict extends Judged {
 export type Answer =
   | { readonly type: 'empty' }
   /** `values` are the arguments as text, one for all but list settings (search_path); null: SET … TO DEFAULT or RESET name. */
-  | { readonly type: 'set'; readonly name: string; readonly values: readonly string[] | null; readonly local: boolean; readonly tag: 'SET' | 'RESET' }
+  | {
+      readonly type: 'set'
+      readonly name: string
+      readonly values: readonly string[] | null
+      readonly local: boolean
+      readonly tag: 'SET' | 'RESET'
+    }
   | { readonly type: 'show'; readonly name: string }
   | { readonly type: 'show-all' }
   | { readonly type: 'reset-all' }
@@ -92,11 +98,26 @@ export type Answer =
   | { readonly type: 'advisory-unlock-all'; readonly column: string }
   | TransactionAnswer
   /** FETCH and MOVE. count null: ALL. */
-  | { readonly type: 'fetch'; readonly cursor: string; readonly direction: 'forward' | 'backward' | 'absolute' | 'relative'; readonly count: number | null; readonly move: boolean }
+  | {
+      readonly type: 'fetch'
+      readonly cursor: string
+      readonly direction: 'forward' | 'backward' | 'absolute' | 'relative'
+      readonly count: number | null
+      readonly move: boolean
+    }
 
 export type TransactionAnswer = {
   readonly type: 'transaction'
-  readonly op: 'begin' | 'start' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollback-to' | 'set-transaction' | 'set-characteristics'
+  readonly op:
+    | 'begin'
+    | 'start'
+    | 'commit'
+    | 'rollback'
+    | 'savepoint'
+    | 'release'
+    | 'rollback-to'
+    | 'set-transaction'
+    | 'set-characteristics'
   readonly savepoint?: string
   readonly chain?: boolean
   readonly isolation?: 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable'

@@ -1,0 +1,134 @@
+/**
+ * Helpers that describe objects by number or name: definitions, sizes, privileges. They may be asked about what the
+ * caller sees in a catalog of the same query, or about an object that is written out and may be read.
+ */
+import { type Judgement, refuse } from './judgement.ts'
+import { comesFromCatalog } from './provenance.ts'
+import { findRelation } from './relations.ts'
+import type { Scope } from './scope.ts'
+import { splitIdentifierList } from './settings.ts'
+import { tableRulesOf, whyNotReadable } from './table-rules.ts'
+import { constantOf, type Fields, isFields, kindOf, listOf, locationOf, namesOf, unwrap } from './tree.ts'
+
+/** They tell of the whole cluster: only what stands in a catalog will do, and this database's own name. */
+const clusterWide: ReadonlySet<string> = new Set([
+  'has_database_privilege',
+  'has_tablespace_privilege',
+  'pg_database_size',
+  'pg_describe_object',
+  'pg_get_userbyid',
+  'pg_has_role',
+  'pg_identify_object',
+  'pg_identify_object_as_address',
+  'pg_tablespace_databases',
+  'pg_tablespace_location',
+])
+
+export function judgeCatalogArguments(judgement: Judgement, name: string, call: Fields, scope: Scope): void {
+  const isClusterWide = clusterWide.has(name)
+  if (judgement.stored && !isClusterWide) return
+  for (const arg of listOf(call.args)) {
+    const value = unwrap(arg, 'NamedArgExpr')?.arg ?? arg
+    const isFine = isClusterWide
+      ? comesFromCatalog(value, scope) || isOwnConstant(judgement, name, value)
+      : isDescribable(judgement, value, scope)
+    if (!isFine) refuseArgument(judgement, name, call)
+  }
+}
+
+function refuseArgument(judgement: Judgement, name: string, call: Fields): never {
+  refuse(judgement, 'function', {
+    code: '42501',
+    message: `permission denied for function ${name}`,
+    detail: 'It was asked about an object that cannot be told from the text.',
+    hint: 'Give it a column of a system catalog in the same query, or the name of a table that you may read.',
+    at: locationOf(call),
+  })
+}
+
+/** A flag, a privilege, the name of this database: no number, and no other name. */
+function isOwnConstant(judgement: Judgement, name: string, node: unknown): boolean {
+  const constant = constantOf(stripCasts(node))
+  if (constant === undefined) return false
+  if (constant.type === 'boolean' || constant.type === 'null') return true
+  if (constant.type !== 'string') return isSubObject(name, constant.type)
+  return (
+    constant.value === judgement.context.catalog.database ||
+    /^(?:connect|create|temp|temporary|usage|member|set)\b/i.test(constant.value)
+  )
+}
+
+/** pg_describe_object(class, object, 0): the third is a column's number. */
+function isSubObject(name: string, type: string): boolean {
+  return type === 'integer' && /^pg_(?:describe|identify)_object/.test(name)
+}
+
+/** An object of this database: seen in a catalog, named by a text made of such, or written out. */
+function isDescribable(judgement: Judgement, node: unknown, scope: Scope): boolean {
+  const value = stripCasts(node)
+  const constant = constantOf(value)
+  if (constant !== undefined) {
+    if (constant.type === 'integer') return isDescribableNumber(judgement, constant.value)
+    if (constant.type !== 'string' && constant.type !== 'float') return true
+    const isNumber = /^\s*\d+\s*$/.test(constant.value)
+    return isNumber
+      ? isDescribableNumber(judgement, Number(constant.value))
+      : isDescribableText(judgement, constant.value)
+  }
+  return comesFromCatalog(value, scope) || isNameOfCatalog(judgement, value, scope)
+}
+
+function isDescribableText(judgement: Judgement, text: string): boolean {
+  const names = splitIdentifierList(text.replace(/\.(?=(?:[^"]|"[^"]*")*$)/g, ','))
+  const name = names?.at(-1)
+  if (name === undefined) return true
+  const found = findRelation(judgement, { schema: names?.at(-2), name })
+  if (found === undefined) return true
+  if (found.type === 'catalog') return true
+  return whyNotReadable(tableRulesOf(judgement.context.policy), judgement.context.catalog, found.relation) === undefined
+}
+
+/** A relation's number as it stands in pg_class. */
+function isDescribableNumber(judgement: Judgement, oid: number): boolean {
+  for (const relation of judgement.context.catalog.relations.values()) {
+    if (relation.oid !== oid) continue
+    return whyNotReadable(tableRulesOf(judgement.context.policy), judgement.context.catalog, relation) === undefined
+  }
+  return true
+}
+
+/** `quote_ident(schemaname) || '.' || quote_ident(relname)` and format('%I.%I', …). */
+function isNameOfCatalog(judgement: Judgement, node: unknown, scope: Scope): boolean {
+  const value = stripCasts(node)
+  if (!isFields(value)) return false
+  switch (kindOf(value)) {
+    case 'A_Expr': {
+      const operation = unwrap(value, 'A_Expr')
+      if (namesOf(operation?.name).at(-1) !== '||') return false
+      return isNamePart(judgement, operation?.lexpr, scope) && isNamePart(judgement, operation?.rexpr, scope)
+    }
+    case 'FuncCall': {
+      const call = unwrap(value, 'FuncCall')
+      const name = namesOf(call?.funcname).at(-1)
+      const args = listOf(call?.args)
+      if (name === 'to_regclass' || name === 'regclass')
+        return args.length === 1 && isDescribable(judgement, args[0], scope)
+      if (name !== 'format' && name !== 'concat' && name !== 'quote_ident') return false
+      return args.every(arg => isNamePart(judgement, arg, scope))
+    }
+    default:
+      return false
+  }
+}
+
+/** Dots and quotes between names are written out; names are not. */
+function isNamePart(judgement: Judgement, node: unknown, scope: Scope): boolean {
+  const constant = constantOf(stripCasts(node))
+  if (constant?.type === 'string') return /^[."]*$|^(?:%[IsL]|[."])+$/.test(constant.value)
+  return comesFromCatalog(node, scope) || isNameOfCatalog(judgement, node, scope)
+}
+
+function stripCasts(node: unknown): unknown {
+  const cast = unwrap(node, 'TypeCast')
+  return cast === undefined ? node : stripCasts(cast.arg)
+}

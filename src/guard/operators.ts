@@ -1,0 +1,102 @@
+/** Operators and types by name: what naming one may run. */
+import { type Judgement, refuse } from './judgement.ts'
+import { comesFromCatalog } from './provenance.ts'
+import type { Scope } from './scope.ts'
+import { isExtensionCall, tableRulesOf } from './table-rules.ts'
+import { type Fields, locationOf, namesOf, unwrap } from './tree.ts'
+
+/** `[op]` or `[schema, op]`. */
+export function judgeOperator(judgement: Judgement, names: readonly string[], at: number | undefined): void {
+  const operator = names.at(-1) ?? ''
+  const schema = names.at(-2)
+  if (schema === 'pg_catalog') return
+  if (schema !== undefined) {
+    const functions = judgement.context.catalog.operators.get(schema)?.get(operator)
+    if (functions === undefined) refuseUnknownOperator(judgement, names, at)
+    admitCalls(judgement, functions, `operator ${operator}`, at)
+    return
+  }
+  for (const place of judgement.path) {
+    const functions = judgement.context.catalog.operators.get(place)?.get(operator)
+    if (functions !== undefined) admitCalls(judgement, functions, `operator ${operator}`, at)
+  }
+}
+
+function refuseUnknownOperator(judgement: Judgement, names: readonly string[], at: number | undefined): never {
+  refuse(judgement, 'operator', { code: '42883', message: `operator does not exist: ${names.join('.')}`, at })
+}
+
+/** Lets the functions behind an operator, type or cast through: known extensions' own, and those of the policy. */
+export function admitCalls(judgement: Judgement, calls: readonly string[], what: string, at: number | undefined): void {
+  for (const call of calls) {
+    if (isExtensionCall(judgement.context.catalog, call)) continue
+    judgement.calls.add(call)
+    judgement.functions.add(call)
+    if (judgement.stored || tableRulesOf(judgement.context.policy).functions.has(call)) continue
+    refuse(judgement, 'operator', {
+      code: '42501',
+      message: `permission denied for ${what}`,
+      detail: `It runs ${call}, which is not among the allowed functions.`,
+      hint: 'Write the built-in one as pg_catalog has it, or ask for the function to be admitted by the policy.',
+      at,
+    })
+  }
+}
+
+/** Types whose text forms name roles of the whole cluster. */
+export const clusterTypes: ReadonlySet<string> = new Set(['regrole', 'aclitem', '_regrole', '_aclitem'])
+
+/** A type named in a cast: it may run a domain's check or a cast's function, or name other tenants' roles. */
+export function judgeTypeName(judgement: Judgement, typeName: Fields): void {
+  const names = namesOf(typeName.names)
+  const at = locationOf(typeName)
+  const type = names.at(-1) ?? ''
+  const schema = names.at(-2)
+  if (schema === 'pg_catalog' || schema === 'information_schema') return
+  const places = schema === undefined ? judgement.path : [schema]
+  for (const place of places) {
+    const known = judgement.context.catalog.types.get(place)?.get(type)
+    if (known === undefined) continue
+    if (known.refused !== null && !judgement.stored) {
+      refuse(judgement, 'type', {
+        code: '42501',
+        message: `permission denied for type ${type}`,
+        detail: `It cannot be used here: ${known.refused}.`,
+        at,
+      })
+    }
+    admitCalls(judgement, known.calls, `type ${type}`, at)
+  }
+}
+
+export function isClusterType(typeName: Fields): boolean {
+  return clusterTypes.has(namesOf(typeName.names).at(-1) ?? '')
+}
+
+/**
+ * `value::regrole` only over a column of a catalog of this database, and only where nothing can be coerced to its type
+ * afterwards (`coalesce(relowner::regrole, '16384')` would name any role): under a cast to another type, or as an output
+ * column of the statement.
+ */
+export function judgeClusterCast(
+  judgement: Judgement,
+  cast: Fields,
+  typeName: Fields,
+  scope: Scope,
+  node: Fields,
+): void {
+  const isOutput = judgement.stored || judgement.castArguments.has(node) || isTopTarget(judgement, node)
+  if (isOutput && comesFromCatalog(cast.arg, scope)) return
+  const type = namesOf(typeName.names).at(-1) ?? ''
+  refuse(judgement, 'type', {
+    code: '42501',
+    message: `permission denied for type ${type}`,
+    detail: 'It could name roles of the whole server.',
+    hint: 'Cast a column of a system catalog, and the result to text: relowner::regrole::text.',
+    at: locationOf(typeName),
+  })
+}
+
+function isTopTarget(judgement: Judgement, node: Fields): boolean {
+  return judgement.topTargets.some(target => unwrap(target, 'ResTarget')?.val === node)
+}

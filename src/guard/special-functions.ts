@@ -1,0 +1,98 @@
+/** Functions of the session: settings, its pid, its locks. */
+import { type Judgement, refuse } from './judgement.ts'
+import { isShown, judgeSetting, mayHoldValue, splitIdentifierList } from './settings.ts'
+import { spliceVirtualPid } from './splice-calls.ts'
+import { castString, constantOf, constantText, type Fields, listOf, locationOf, numberOf, unwrap } from './tree.ts'
+import type { SetConfigCall } from './verdict.ts'
+
+export function judgeSpecialFunction(judgement: Judgement, name: string, call: Fields, node: Fields): void {
+  switch (name) {
+    case 'pg_backend_pid':
+      return spliceVirtualPid(judgement, call, node)
+    case 'current_setting':
+      return judgeCurrentSetting(judgement, call)
+    case 'set_config':
+      return judgeSetConfig(judgement, call, node)
+    default:
+      refuse(judgement, 'function', {
+        code: '42501',
+        message: `permission denied for function ${name}`,
+        ...(name === 'pg_advisory_unlock_all' && { hint: 'It is answered alone: select pg_advisory_unlock_all().' }),
+        at: locationOf(call),
+      })
+  }
+}
+
+/** A stored definition's own settings (`current_setting('app.tenant')` in row security) are the owner's affair. */
+function judgeCurrentSetting(judgement: Judgement, call: Fields): void {
+  if (judgement.stored) return
+  const [name] = listOf(call.args)
+  const setting = castString(name)
+  if (setting !== undefined && isShown(setting)) return
+  refuse(judgement, 'setting', {
+    code: '42501',
+    message:
+      setting === undefined
+        ? 'permission denied to examine a setting that is not named by a constant'
+        : `permission denied to examine "${setting}"`,
+    hint: 'SHOW ALL lists the settings that can be examined.',
+    at: locationOf(call),
+  })
+}
+
+/** Runs upstream as it is, so it must run exactly once and leave what the session can keep track of. */
+function judgeSetConfig(judgement: Judgement, call: Fields, node: Fields): void {
+  const args = listOf(call.args)
+  const name = castString(args[0])?.toLowerCase()
+  const local = isFlag(args[2])
+  const value = readValue(args[1])
+  const isTarget = judgement.topTargets.some(target => unwrap(target, 'ResTarget')?.val === node)
+  if (name === undefined || local === undefined || value === undefined || args.length !== 3) {
+    refuseSetConfig(
+      judgement,
+      call,
+      'Write its name and is_local as constants, its value as a constant or a parameter.',
+    )
+  }
+  const refusal = judgeSetting(judgement.context, name, valuesOf(name, value))
+  if (refusal !== undefined) refuse(judgement, refusal.reason, { ...refusal.error, at: locationOf(call) })
+  if (!isTarget || !judgement.runsOnce) {
+    refuseSetConfig(judgement, call, 'It may stand in the select list of a SELECT without FROM. Or use SET.')
+  }
+  if (!mayHoldValue(judgement.context, name, value))
+    refuseSetConfig(judgement, call, `Use SET ${name}, which is clamped to what is allowed.`)
+  judgement.sets.push({ name, value, local })
+}
+
+function valuesOf(name: string, value: SetConfigCall['value']): readonly string[] | undefined {
+  if ('parameter' in value) return undefined
+  return name === 'search_path' ? splitIdentifierList(value.constant) : [value.constant]
+}
+
+function refuseSetConfig(judgement: Judgement, call: Fields, hint: string): never {
+  refuse(judgement, 'setting', {
+    code: '42501',
+    message: 'permission denied for function set_config',
+    hint,
+    at: locationOf(call),
+  })
+}
+
+function readValue(node: unknown): SetConfigCall['value'] | undefined {
+  const cast = unwrap(node, 'TypeCast')
+  if (cast !== undefined) return readValue(cast.arg)
+  const parameter = unwrap(node, 'ParamRef')
+  if (parameter !== undefined) return { parameter: numberOf(parameter.number) }
+  const constant = constantText(node)
+  return constant === undefined ? undefined : { constant }
+}
+
+function isFlag(node: unknown): boolean | undefined {
+  const cast = unwrap(node, 'TypeCast')
+  if (cast !== undefined) return isFlag(cast.arg)
+  const constant = constantOf(node)
+  if (constant?.type === 'boolean') return constant.value
+  if (constant?.type !== 'string') return undefined
+  if (/^(?:t|true|on|yes|y|1)$/i.test(constant.value)) return true
+  return /^(?:f|false|off|no|n|0)$/i.test(constant.value) ? false : undefined
+}

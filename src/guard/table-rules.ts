@@ -1,0 +1,86 @@
+/** Which relations a policy lets through, by name: schemas, allow and exclude globs, foreign tables. */
+import type { CatalogRelation, CatalogSnapshot } from './catalog.ts'
+import { isKnownExtension } from './extensions.ts'
+import type { Policy } from './policy.ts'
+
+export interface TableRules {
+  readonly schemas: ReadonlySet<string>
+  readonly functions: ReadonlySet<string>
+  readonly foreignTables: ReadonlySet<string>
+  /** Listed in allowedTables, or nothing is listed there. */
+  allows(qualified: string): boolean
+  excludes(qualified: string): boolean
+  /** Answers already found; '' for none. */
+  readonly reasons: WeakMap<CatalogRelation, string>
+}
+
+const compiled = new WeakMap<Policy, TableRules>()
+
+export function tableRulesOf(policy: Policy): TableRules {
+  const known = compiled.get(policy)
+  if (known !== undefined) return known
+  const allowed = policy.allowedTables?.map(globPattern)
+  const excluded = policy.excludedTables.map(globPattern)
+  const rules: TableRules = {
+    schemas: new Set(policy.schemas),
+    functions: new Set(policy.functions),
+    foreignTables: new Set(policy.foreignTables),
+    allows: qualified => allowed === undefined || allowed.some(pattern => pattern.test(qualified)),
+    excludes: qualified => excluded.some(pattern => pattern.test(qualified)),
+    reasons: new WeakMap(),
+  }
+  compiled.set(policy, rules)
+  return rules
+}
+
+/**
+ * Why a principal may not read this relation, or undefined. What an excluded table shows through views,
+ * materialized views, partitions and their parents is excluded with it.
+ */
+export function whyNotReadable(
+  rules: TableRules,
+  catalog: CatalogSnapshot,
+  relation: CatalogRelation,
+): string | undefined {
+  const known = rules.reasons.get(relation)
+  if (known !== undefined) return known === '' ? undefined : known
+  const reason = findReason(rules, catalog, relation)
+  rules.reasons.set(relation, reason ?? '')
+  return reason
+}
+
+function findReason(rules: TableRules, catalog: CatalogSnapshot, relation: CatalogRelation): string | undefined {
+  const name = `${relation.schema}.${relation.name}`
+  if (!rules.schemas.has(relation.schema)) return 'its schema is outside the policy'
+  if (rules.excludes(name)) return 'it is excluded by the policy'
+  if (!rules.allows(name)) return 'it is not among the allowed tables'
+  if (relation.kind === 'f' && !rules.foreignTables.has(name)) return 'foreign tables must be admitted by name'
+  if (relation.refused !== null) return relation.refused
+  if (showsExcluded(rules, catalog, relation)) return 'it shows a table that is excluded by the policy'
+  const call = relation.calls.find(called => !rules.functions.has(called))
+  if (call !== undefined) return `it calls ${call}, which is not among the allowed functions`
+  const foreign = relation.reads.find(read => catalog.foreignTables.has(read) && !rules.foreignTables.has(read))
+  return foreign === undefined ? undefined : 'it shows a foreign table that is not admitted'
+}
+
+function showsExcluded(rules: TableRules, catalog: CatalogSnapshot, relation: CatalogRelation): boolean {
+  if (relation.kin.some(rules.excludes) || relation.reads.some(rules.excludes)) return true
+  return relation.reads.some(read => catalog.relations.get(read.replace('.', '\0'))?.kin.some(rules.excludes) === true)
+}
+
+/** A function of a known extension that stands behind an operator, a type or a cast. */
+export function isExtensionCall(catalog: CatalogSnapshot, qualified: string): boolean {
+  const dot = qualified.indexOf('.')
+  const entries = catalog.functions.get(qualified.slice(0, dot))?.get(qualified.slice(dot + 1))
+  return entries?.every(entry => entry.extension !== null && isKnownExtension(entry.extension)) ?? false
+}
+
+/** `*` any run of characters, `?` one; matched against `schema.name`, a glob without a dot against any schema. */
+function globPattern(glob: string): RegExp {
+  const whole = glob.includes('.') ? glob : `*.${glob}`
+  const body = whole
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.')
+  return new RegExp(`^${body}$`, 'su')
+}
