@@ -1,24 +1,38 @@
 /** Installs schema postern_catalog from sql/tenant: what readers see instead of the cluster-wide catalogs. */
 import { readFile } from 'node:fs/promises'
 import { SqlError } from '../errors.ts'
+import settings from '../guard/settings.json' with { type: 'json' }
 import { inTransaction, type Query } from './administrator.ts'
 import type { DatabaseRoles } from './names.ts'
-import { quoteName } from './quote.ts'
+import { quoteName, quoteText } from './quote.ts'
+import { firstOwnOid } from './version-sql.ts'
 
 export const filteredSchema = 'postern_catalog'
 
-const sqlFolder = new URL('../../sql/tenant/', import.meta.url)
+const sqlFile = new URL('../../sql/tenant/filtered-catalogs.sql', import.meta.url)
 
 const database = '(select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())'
 
-/** Bootstrap superuser and caller included: psql joins pg_class.relowner with pg_roles for system tables too. */
+/** The bootstrap superuser and pg_… have oids below initdb's end: psql joins the owners of system tables with pg_roles too. */
 const roles = `
-  select s.refobjid from pg_catalog.pg_shdepend s
+  select r.oid from pg_catalog.pg_roles r where r.oid < ${firstOwnOid} or r.rolname in (current_user, session_user)
+  union select d.datdba from pg_catalog.pg_database d where d.oid = ${database}
+  union select s.refobjid from pg_catalog.pg_shdepend s
    where s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
-     and (s.dbid = ${database} or s.dbid = 0 and s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass and s.objid = ${database})
-  union select d.datdba from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()
-  union select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'pg_catalog'
-  union select r.oid from pg_catalog.pg_roles r where r.rolname in (current_user, session_user)`
+     and (s.dbid = ${database} or s.dbid = 0 and s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass and s.objid = ${database})`
+
+/** pg_default and pg_global, the database's own, and those of its tables. */
+const tablespaces = `
+  select t.oid from pg_catalog.pg_tablespace t where t.spcname in ('pg_default', 'pg_global')
+  union select d.dattablespace from pg_catalog.pg_database d where d.oid = ${database}
+  union select c.reltablespace from pg_catalog.pg_class c`
+
+const substitutes: readonly (readonly [token: string, sql: string])[] = [
+  ['{database}', database],
+  ['{roles}', roles],
+  ['{tablespaces}', tablespaces],
+  ['{settings}', settings.shown.map(quoteText).join(', ')],
+]
 
 /**
  * Makes or renews the twins in the database that `query` talks to, owned by the owner role and readable by live and
@@ -33,6 +47,7 @@ export async function installFilteredViews(query: Query, names: DatabaseRoles): 
     await query(`revoke all on schema ${schema} from public`)
     await query(`set local role ${owner}`)
     for (const statement of statements) await replaceView(query, statement)
+    await dropOthers(query, statements)
     await query('reset role')
     const readers = `${quoteName(names.live)}, ${quoteName(names.reader)}`
     await query(`grant usage on schema ${schema} to ${readers}`)
@@ -51,9 +66,8 @@ interface Statement {
 
 async function filledStatements(query: Query): Promise<Statement[]> {
   const columns = await readColumns(query)
-  const views = (await readFile(new URL('filtered-views.sql', sqlFolder), 'utf8')).split(/;\n/)
-  const functions = await readFile(new URL('filtered-functions.sql', sqlFolder), 'utf8')
-  const filled = [...views, functions].map(template => fill(template, columns))
+  const templates = (await readFile(sqlFile, 'utf8')).split(/;\n/)
+  const filled = templates.map(template => fill(template, columns))
   return filled.filter(statement => statement !== null)
 }
 
@@ -91,7 +105,7 @@ function fill(template: string, columns: Columns): Statement | null {
   const known = list?.[1] === undefined ? [] : columns.get(list[1])
   if (known === undefined) return null
   const withColumns = list ? body.replace(list[0], () => columnList(known, list[2] ?? '')) : body
-  const sql = withColumns.replaceAll('{database}', () => database).replaceAll('{roles}', () => roles)
+  const sql = substitutes.reduce((text, [token, by]) => text.replaceAll(token, () => by), withColumns)
   return { view: /^create or replace view (\S+)/.exec(sql)?.[1] ?? null, sql }
 }
 
@@ -122,6 +136,18 @@ async function checkOwner(query: Query, owner: string): Promise<void> {
     message: `schema ${filteredSchema} exists and does not belong to "${owner}" alone`,
     hint: 'The name is reserved: rename that schema, then provision again.',
   })
+}
+
+/** What an earlier version installed, or the server no longer has an original of. */
+async function dropOthers(query: Query, statements: readonly Statement[]): Promise<void> {
+  const views = await query(
+    `select pg_catalog.format('%I.%I', n.nspname, c.relname)
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and c.relkind = 'v'`,
+    [filteredSchema],
+  )
+  const ours = new Set(statements.map(({ view }) => view))
+  for (const [view] of views) if (view && !ours.has(view)) await query(`drop view ${view}`)
 }
 
 /** A view keeps its oid as long as its columns stay (else 42P16): an upgraded server may have others. */

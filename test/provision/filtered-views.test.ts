@@ -114,6 +114,12 @@ describe('the filtered catalogs', () => {
     expect(roles).toEqual(
       expect.arrayContaining([gate, owner, reader, live, acme.administrator.user].map(role => [role])),
     )
+    expect(
+      await asGate(
+        acme,
+        `select postern_catalog.pg_tablespace_size('pg_default') > 0, postern_catalog.pg_tablespace_size(0)`,
+      ),
+    ).toEqual([['t', null]])
     const relations = `select count(*) from pg_class c left join postern_catalog.pg_roles r on r.oid = c.relowner where r.oid is null`
     expect(await asGate(acme, relations)).toEqual([['0']])
     expect(
@@ -156,11 +162,14 @@ describe('the filtered catalogs', () => {
     await asSuperuser(acme.database, async query => {
       await installFilteredViews(query, acme.roles)
       expect(await asGate(acme, oid)).toEqual(before)
+      await query('create view postern_catalog.pg_gone as select 1 as x')
+      await query(`alter view postern_catalog.pg_gone owner to ${acme.roles.owner}`)
       await query('drop view postern_catalog.pg_user')
       await query('create view postern_catalog.pg_user as select 1 as other')
       await query(`alter view postern_catalog.pg_user owner to ${acme.roles.owner}`)
       await installFilteredViews(query, acme.roles)
     })
+    expect(await twins()).not.toContain('pg_gone')
     expect(await asGate(acme, 'select usename from postern_catalog.pg_user where usename = session_user')).toEqual([
       [acme.roles.gate],
     ])
