@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { SqlError } from '../errors.ts'
-import type { Attempt } from '../identity/login-throttle.ts'
 import type { Login } from '../identity/logins.ts'
 import type { Principal } from '../identity/principal.ts'
 import { decodeSaslInitialResponse, decodeSaslResponse, encodeAuthentication } from '../wire/authentication.ts'
@@ -9,10 +8,21 @@ import { frontendType } from '../wire/message-types.ts'
 import { ScramServer } from '../wire/scram-server.ts'
 import { ClientGone, type LoginConnection } from './login-connection.ts'
 
+/** One try to log in. Exactly one of the three is called at its end. */
+export interface LoginAttempt {
+  /** To be waited before the client is asked for anything. */
+  readonly delayMs: number
+  succeed(): void
+  /** A proof was sent, and it was wrong or there is nobody. */
+  fail(): void
+  /** No proof was sent, or it could not be checked. */
+  abandon(): void
+}
+
 /** What the gateway needs of identity/: its throttle and its logins. */
 export interface LoginService {
   /** @throws SqlError 53400 where this address has failed too often */
-  begin(address: string, login: string): Attempt
+  begin(address: string, login: string): LoginAttempt
   /** Somebody, or a mock that no password fits, in the same time. @throws SqlError 57P03 where it cannot be told */
   find(login: string): Promise<Login>
 }

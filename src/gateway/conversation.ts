@@ -84,7 +84,7 @@ export class Conversation implements Sink, OutboxWriter {
     const { socket } = this
     socket.on('data', (chunk: Buffer) => this.read(chunk))
     socket.on('drain', () => this.settleDrain())
-    socket.on('end', () => this.finish())
+    socket.on('end', () => this.destroy())
     socket.on('close', () => this.finish())
     this.write(greeting)
     if (socket.destroyed) this.finish()
@@ -118,13 +118,12 @@ export class Conversation implements Sink, OutboxWriter {
   writeOut(): void {
     if (this.over) return
     this.handOver()
+    if (this.socket.writableLength > 0) this.host.watch(this)
     if (this.ending) {
       this.closeSession()
       this.socket.destroySoon()
-      if (this.socket.writableLength > 0) this.host.watch(this)
       return
     }
-    if (this.socket.writableLength > 0) this.host.watch(this)
     if (this.full && this.socket.writableLength < this.socket.writableHighWaterMark) this.settleDrain()
     if (this.draining !== undefined && this.session?.idle) this.terminate(this.draining)
   }
@@ -133,9 +132,11 @@ export class Conversation implements Sink, OutboxWriter {
     this.pieces = []
     this.piecesBytes = 0
     if (this.over) return
-    this.socket.write(encodeErrorResponse({ ...error.fields(), severity: 'FATAL' }))
+    this.ending = true
+    this.closeSession()
+    this.socket.end(encodeErrorResponse(error.fatal().fields()))
     this.socket.destroySoon()
-    this.finish()
+    this.host.watch(this)
   }
 
   /** Ends it now, with a FATAL error after what was answered so far. */
@@ -196,19 +197,10 @@ export class Conversation implements Sink, OutboxWriter {
     while (session !== undefined && !this.blocked && !this.ending && !this.over) {
       const frame = this.reader.next()
       if (frame === undefined) return
-      if (frame.type === frontendType.terminate) {
-        this.leave()
-        return
-      }
-      const goesOn = frame.oversize ? session.oversize(frame.type) : session.receive(frame.type, frame.body)
-      if (!goesOn) this.blocked = true
+      if (frame.type === frontendType.terminate) this.end()
+      else if (frame.oversize) this.blocked = !session.oversize(frame.type)
+      else this.blocked = !session.receive(frame.type, frame.body)
     }
-  }
-
-  /** Terminate. */
-  private leave(): void {
-    this.finish()
-    this.socket.destroySoon()
   }
 
   /** The protocol was broken, or we were: there is no way to go on. */
@@ -240,7 +232,7 @@ export class Conversation implements Sink, OutboxWriter {
     this.session?.drained()
   }
 
-  /** The client is gone or has said good-bye. */
+  /** The socket is closed. */
   private finish(): void {
     if (this.over) return
     this.over = true

@@ -54,13 +54,15 @@ describe('a conversation', () => {
     await client.send(encodeQuery('select 1'))
     expect(await client.letters()).toBe('E.')
     expect(door.sessions[0]?.closes).toBe(1)
+    await expect.poll(() => door.gateway.stats().connections).toBe(0)
   })
 
   it('stops reading a client whose session is full, and loses nothing', async () => {
     const client = await converse()
     await client.send(...Array.from({ length: 5 }, () => [encodeQuery('lag'), encodeQuery('select 1')]).flat())
     for (let i = 0; i < 5; i++) expect((await client.letters()) + (await client.letters())).toBe('CZTDCZ')
-    await client.send(encodeQuery('lag'), terminate)
+    await client.send(encodeQuery('lag'), encodeQuery('select 1'), terminate)
+    expect((await client.letters()) + (await client.letters())).toBe('CZTDCZ')
     await client.whenClosed()
     expect(door.sessions[0]?.closes).toBe(1)
   })
@@ -153,6 +155,18 @@ describe('a reader', () => {
     expect(door.gateway.stats()).toMatchObject({ connections: 0, slowReadersCut: 1 })
     client.socket.resume()
     await client.whenClosed()
+  })
+
+  it('that takes nothing and says good-bye is cut off too', async () => {
+    const client = await converse({ limits: { slowReaderTimeoutMs: 500 } })
+    client.socket.pause()
+    await client.send(encodeQuery('flood 100000'))
+    await expect.poll(() => door.sessions[0]?.received).toContain('Q')
+    await client.send(terminate)
+    await expect
+      .poll(() => door.gateway.stats(), { timeout: 3_000 })
+      .toMatchObject({ connections: 0, slowReadersCut: 1 })
+    client.destroy()
   })
 
   it('that takes a little now and then is not', async () => {

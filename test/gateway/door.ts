@@ -1,10 +1,9 @@
 import type { AuditRecord } from '../../src/audit/record.ts'
 import { SqlError } from '../../src/errors.ts'
-import type { LoginService } from '../../src/gateway/authenticate.ts'
+import type { LoginAttempt, LoginService } from '../../src/gateway/authenticate.ts'
 import type { Gateway } from '../../src/gateway/gateway.ts'
 import { defaultGatewayLimits, type GatewayLimits } from '../../src/gateway/limits.ts'
 import { createGateway, type GatewayOptions } from '../../src/gateway/listener.ts'
-import type { Attempt } from '../../src/identity/login-throttle.ts'
 import type { Login } from '../../src/identity/logins.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import { createLog } from '../../src/observe/log.ts'
@@ -31,7 +30,7 @@ export class FakeLogins implements LoginService {
   delayMs = 0
   private readonly verifier = makeVerifier('secret').then(parseVerifier)
 
-  begin(address: string, login: string): Attempt {
+  begin(address: string, login: string): LoginAttempt {
     this.attempts.push(`${login} from ${address}`)
     if (login === 'locked') throw new SqlError({ code: '53400', message: 'too many failed logins' })
     const end = (outcome: string) => () => void this.outcomes.push(`${login} ${outcome}`)
