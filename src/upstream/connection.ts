@@ -168,15 +168,18 @@ export class Upstream {
     if (pin !== undefined && pin !== value) this.destroy(`the server reports ${name} = ${value}`)
   }
 
-  /** Ends the connection. An idle one says goodbye first; `reason` is for the log. */
+  /** Ends the connection at once: it is in doubt. `reason` is for the log. */
   destroy(reason: string): void {
     if (this.#destroyed) return
-    const busy = this.owner !== undefined || this.#query !== undefined
     this.#end(reason)
-    if (busy) {
-      this.#socket.destroy()
-      return
-    }
+    this.#socket.destroy()
+  }
+
+  /** Ends an idle connection with a goodbye, so that the server has nothing to complain of. */
+  close(reason: string): void {
+    if (this.owner || this.#query) this.destroy(reason)
+    if (this.#destroyed) return
+    this.#end(reason)
     this.#socket.resume()
     this.#socket.end(terminate)
     setTimeout(() => this.#socket.destroy(), FAREWELL_TIMEOUT_MS).unref()

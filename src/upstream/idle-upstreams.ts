@@ -36,7 +36,7 @@ export class IdleUpstreams {
       const upstream = this.#idle.pop()
       if (!upstream) return undefined
       if (!this.isExpired(upstream)) return upstream
-      upstream.destroy('its lifetime is over')
+      upstream.close('its lifetime is over')
     }
   }
 
@@ -48,7 +48,7 @@ export class IdleUpstreams {
 
   close(): void {
     clearTimeout(this.#timer)
-    for (const upstream of [...this.#idle]) upstream.destroy('the pool is closed')
+    for (const upstream of [...this.#idle]) upstream.close('the pool is closed')
   }
 
   /** One timer for all of them, set to when the first is due. */
@@ -64,8 +64,8 @@ export class IdleUpstreams {
     this.#timer = undefined
     const idleSince = Date.now() - this.#idleTimeoutMs
     for (const upstream of [...this.#idle]) {
-      if (upstream.lastUsedAtMs <= idleSince) upstream.destroy('it was idle for long')
-      else if (this.isExpired(upstream)) upstream.destroy('its lifetime is over')
+      if (upstream.lastUsedAtMs <= idleSince) upstream.close('it was idle for long')
+      else if (this.isExpired(upstream)) upstream.close('its lifetime is over')
     }
     this.#sweepLater()
   }

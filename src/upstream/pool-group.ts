@@ -44,6 +44,11 @@ export class PoolGroup implements Room {
     return this.#total
   }
 
+  /** Those who wait are about to be served: nobody may take what they wait for. */
+  get waking(): boolean {
+    return this.#waking
+  }
+
   join(member: Member): void {
     this.#members.add(member)
   }
@@ -94,18 +99,18 @@ export class PoolGroup implements Room {
     if (this.#waiting > member.waiting) this.#wake()
   }
 
-  /** True where `member` must end a connection that was given back, because a smaller pool starves at the cap. */
-  owes(member: Member): boolean {
-    if (this.#total < this.#totalMax || this.#waiting <= member.waiting) return false
+  /** A smaller pool that starves at the cap: `member` must end a connection that was given back, and let it take the place. */
+  findStarving(member: Member): Member | undefined {
+    if (this.#total < this.#totalMax || this.#waiting <= member.waiting) return undefined
     const now = Date.now()
-    if (now < this.#starvationCheckAtMs) return false
+    if (now < this.#starvationCheckAtMs) return undefined
     this.#starvationCheckAtMs = now + this.#starvationMs / 10
     for (const other of this.#members) {
       if (other === member || (other.size > 0 && other.size + 1 >= member.size)) continue
       const since = other.starvedSinceMs()
-      if (since !== undefined && now - since >= this.#starvationMs) return true
+      if (since !== undefined && now - since >= this.#starvationMs) return other
     }
-    return false
+    return undefined
   }
 
   #leastRecentlyUsed(except: Member): Member | undefined {

@@ -72,7 +72,7 @@ export class Pool implements Member {
 
   /** An idle connection, at once, where there is one, nobody waits and the claim's limits allow it. */
   tryAcquire(claim: Claim): Upstream | undefined {
-    if (this.#queue.size > 0 || this.#closing.signal.aborted) return undefined
+    if (this.#queue.size > 0 || this.#group.waking || this.#closing.signal.aborted) return undefined
     if (this.#group.ofPrincipal(claim) <= 0 || this.#group.ofTenant(claim) <= 0) return undefined
     const upstream = this.#idle.take()
     if (upstream) this.#hold(upstream, claim)
@@ -95,7 +95,7 @@ export class Pool implements Member {
     }
     return new Promise((resolve, reject) => {
       this.#enqueue(claim, signal, outcome => (outcome instanceof SqlError ? reject(outcome) : resolve(outcome)))
-      this.serve()
+      if (!this.#group.waking) this.serve()
     })
   }
 
@@ -114,14 +114,9 @@ export class Pool implements Member {
     }
     this.#letGo(upstream, claim)
     if (upstream.dirty) upstream.destroy('it is dirty')
-    else if (this.#idle.isExpired(upstream)) upstream.destroy('its lifetime is over')
-    else if (this.#closing.signal.aborted) upstream.destroy('the pool is closed')
-    else if (this.#group.owes(this)) upstream.destroy('another pool needs its place')
-    else if (!upstream.destroyed) {
-      upstream.resume()
-      upstream.lastUsedAtMs = Date.now()
-      this.#idle.put(upstream)
-    }
+    else if (this.#idle.isExpired(upstream)) upstream.close('its lifetime is over')
+    else if (this.#closing.signal.aborted) upstream.close('the pool is closed')
+    else if (!upstream.destroyed) this.#shelve(upstream)
     this.serve()
     this.#group.offer(this)
   }
@@ -152,7 +147,7 @@ export class Pool implements Member {
   }
 
   evict(): void {
-    this.#idle.oldest?.destroy('another pool needs its place')
+    this.#idle.oldest?.close('another pool needs its place')
   }
 
   starvedSinceMs(): number | undefined {
@@ -167,14 +162,10 @@ export class Pool implements Member {
     while (this.#queue.size > 0) {
       const upstream = this.#idle.take()
       if (!upstream) break
-      const waiter = this.#queue.take(this.#group)
-      if (!waiter) {
+      if (!this.#lend(upstream)) {
         this.#idle.put(upstream)
         return
       }
-      this.#group.countWaiting(-1)
-      this.#hold(upstream, waiter.claim)
-      waiter.settle(upstream)
     }
     if (this.#queue.size > 0) this.#grow()
   }
@@ -217,6 +208,19 @@ export class Pool implements Member {
     this.#group.offer(this)
   }
 
+  /** Keeps it for the next borrower, or gives its place to a pool that starves. */
+  #shelve(upstream: Upstream): void {
+    const starving = this.#group.findStarving(this)
+    if (starving) {
+      upstream.close('another pool needs its place')
+      starving.serve()
+      return
+    }
+    upstream.resume()
+    upstream.lastUsedAtMs = Date.now()
+    this.#idle.put(upstream)
+  }
+
   #adopt(upstream: Upstream): void {
     this.#open++
     const onDestroyed = () => {
@@ -230,10 +234,21 @@ export class Pool implements Member {
     }
     upstream.onDestroyed = onDestroyed
     if (this.#closing.signal.aborted) {
-      upstream.destroy('the pool is closed')
+      upstream.close('the pool is closed')
       return
     }
-    this.#idle.put(upstream)
+    // To whoever is next, so that the shortest lifetime still serves somebody.
+    if (!this.#lend(upstream)) this.#idle.put(upstream)
+  }
+
+  /** @returns false where nobody waits who may have it */
+  #lend(upstream: Upstream): boolean {
+    const waiter = this.#queue.take(this.#group)
+    if (!waiter) return false
+    this.#group.countWaiting(-1)
+    this.#hold(upstream, waiter.claim)
+    waiter.settle(upstream)
+    return true
   }
 
   #hold(upstream: Upstream, claim: Claim): void {

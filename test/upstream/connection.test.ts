@@ -98,7 +98,7 @@ describe('an idle connection', () => {
     const { upstream } = await meet(async peer => {
       heard.push((await peer.frame()).type)
     })
-    upstream.destroy('no longer needed')
+    upstream.close('no longer needed')
     await vi.waitFor(() => expect(heard).toEqual(['X'.charCodeAt(0)]))
     await vi.waitFor(() => expect(server?.peers.size).toBe(0))
   })
