@@ -9,7 +9,9 @@ import { type Environment, overlay, readConfigFile, readEnvironment } from './co
 import { type Leaf, leavesOf } from './config/leaves.ts'
 import { Secret } from './config/secret.ts'
 import { SqlError } from './errors.ts'
+import { defaultGatewayLimits } from './gateway/limits.ts'
 import { defaultLimits } from './guard/policy.ts'
+import { poolDefaults } from './upstream/pool-options.ts'
 
 const count = (value: number, most = 1_000_000_000) => z.int().min(1).max(most).default(value)
 const bytes = (value: number) =>
@@ -48,14 +50,28 @@ const gateway = z
     socket: path().nullable().default(null).describe('Folder in which to listen on a Unix socket too.'),
     tls: tls.prefault({}),
     requireTls: z.boolean().default(false).describe('Refuse clients without TLS, except on the Unix socket.'),
-    connectionsMax: count(10_000).describe('Clients at once.'),
-    unauthenticatedMax: count(1_000).describe('Connections at once that have not logged in yet.'),
-    unauthenticatedPerAddressMax: count(100).describe('The same from one address.'),
-    loginTimeoutMs: milliseconds(10_000).describe('From accept to the end of the login.'),
-    loginsMax: count(16).describe('Password checks at once; others wait.'),
-    messageMaxBytes: bytes(16 * 1024 ** 2).describe('One frontend message after login.'),
-    outputMaxBytes: bytes(1024 ** 2).describe('Unsent bytes per client above which the upstream is not read.'),
-    slowReaderTimeoutMs: milliseconds(60_000).describe('A client that takes nothing for so long is cut off.'),
+    loginTimeoutMs: milliseconds(defaultGatewayLimits.loginTimeoutMs).describe('From accept to the end of the login.'),
+    unauthenticatedPerAddressMax: count(defaultGatewayLimits.unauthenticatedPerAddressMax).describe(
+      'Connections from one address that have not logged in.',
+    ),
+    unauthenticatedMax: count(defaultGatewayLimits.unauthenticatedMax).describe('The same in all.'),
+    connectionsMax: count(defaultGatewayLimits.connectionsMax).describe('Logged-in clients at once.'),
+    loginBufferMaxBytes: bytes(defaultGatewayLimits.loginBufferMaxBytes).describe(
+      'Bytes held of a connection that has not logged in.',
+    ),
+    messageMaxBytes: bytes(defaultGatewayLimits.messageMaxBytes).describe(
+      'One frontend message; a longer one is refused with 54000.',
+    ),
+    slowReaderTimeoutMs: milliseconds(defaultGatewayLimits.slowReaderTimeoutMs).describe(
+      'A client that takes nothing of its answer for so long is cut off.',
+    ),
+    lingerMs: milliseconds(defaultGatewayLimits.lingerMs).describe('How long a refused client may take to read why.'),
+    lingeringMax: count(defaultGatewayLimits.lingeringMax).describe('Refused clients that are waited for at once.'),
+    cancelsPerSecond: count(defaultGatewayLimits.cancelsPerSecond).describe('Cancel requests from one address.'),
+    keepAliveInitialDelayMs: milliseconds(defaultGatewayLimits.keepAliveInitialDelayMs).describe(
+      'Idle time before TCP keep-alives begin.',
+    ),
+    drainTimeoutMs: milliseconds(10_000).describe('At shutdown sessions may finish their transaction for so long.'),
     ignoreStartupParameters: z
       .array(z.string().min(1))
       .default([])
@@ -67,12 +83,15 @@ const gateway = z
   })
 
 const pool = z.strictObject({
-  sizeMax: count(20, 10_000).describe('Upstream connections per database.'),
   totalMax: count(80, 10_000).describe('Upstream connections in all.'),
-  idleTimeoutMs: milliseconds(600_000).describe('An upstream unused for so long is closed.'),
-  lifetimeMs: milliseconds(3_600_000).describe('An upstream this old is closed at its return.'),
-  queueWaitTimeoutMs: milliseconds(10_000).describe('Wait for an upstream, then 53300.'),
-  connectTimeoutMs: milliseconds(5_000).describe('Connecting upstream, login included, then 08001.'),
+  sizeMax: count(poolDefaults.sizeMax, 10_000).describe('Upstream connections per database.'),
+  idleTimeoutMs: milliseconds(poolDefaults.idleTimeoutMs).describe('An upstream unused for so long is closed.'),
+  lifetimeMs: milliseconds(poolDefaults.lifetimeMs).describe('An upstream this old is closed at its return.'),
+  queueWaitTimeoutMs: milliseconds(poolDefaults.queueWaitTimeoutMs).describe('Wait for an upstream, then 53300.'),
+  connectTimeoutMs: milliseconds(poolDefaults.connectTimeoutMs).describe(
+    'Connecting upstream, login included, then 08001.',
+  ),
+  waitingMax: count(poolDefaults.waitingMax).describe('Statements that wait for an upstream of one database.'),
 })
 
 /** Defaults for every tenant; `postern` tables override them per tenant, database and principal. Names: guard/policy.ts. */
@@ -128,6 +147,11 @@ const audit = z.strictObject({
   spoolMaxBytes: bytes(1024 ** 3).describe('Unshipped records; full: statements are refused with 57P03.'),
 })
 
+const log = z.strictObject({
+  level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least severity to log.'),
+  file: path().nullable().default(null).describe('Unset: standard error; for "postern up" postern.log under dataDir.'),
+})
+
 export const configSchema = z.strictObject({
   dataDir: path().default('.postern').describe('Folder of the embedded cluster, the master key and the spool.'),
   masterKey: secret().nullable().default(null).meta({
@@ -140,11 +164,7 @@ export const configSchema = z.strictObject({
   pool: pool.prefault({}),
   limits: limits.prefault({}),
   audit: audit.prefault({}),
-  log: z
-    .strictObject({
-      level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least severity to log.'),
-    })
-    .prefault({}),
+  log: log.prefault({}),
 })
 
 export type Config = z.output<typeof configSchema>

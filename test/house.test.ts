@@ -7,7 +7,8 @@ import { readSources, roomOf, root, type Source } from './house/source.ts'
 /** What each room may import besides errors. Change it deliberately, with the reason in ARCHITECTURE.md. */
 const mayImport: { readonly [room: string]: readonly string[] | 'all' } = {
   errors: [],
-  config: ['guard'], // the names and defaults of the limits
+  config: ['guard', 'gateway', 'upstream'], // the names and defaults of their limits
+  serve: 'all', // part of the composition root: what the commands put together
   wire: [],
   guard: [],
   observe: [],

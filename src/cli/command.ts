@@ -1,8 +1,11 @@
 /** What every command has in common: its settings, terminal and log, and what becomes of its errors. */
+import { mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { Command } from 'commander'
 import { type Config, colourRefused, type LoadedConfig, loadConfig } from '../config.ts'
-import { type SqlError, toSqlError } from '../errors.ts'
+import type { SqlError } from '../errors.ts'
 import { createLog, type Log } from '../observe/log.ts'
+import { toFailure } from './failure.ts'
 import { createTerminal, type Terminal, type TerminalStreams, tellError } from './terminal.ts'
 
 export interface Run {
@@ -28,25 +31,37 @@ export function describeCommand(name: string, summary: string, examples: readonl
   return command.addHelpText('after', `\nExamples:\n${examples.map(example => `  $ postern ${example}`).join('\n')}`)
 }
 
+export interface RunOptions {
+  /** Standard error belongs to people: logs go to this file of the data folder, unless the settings name another. */
+  readonly logFile?: string
+}
+
 /** Runs `work` with all that a command needs; an error is told and becomes the exit code. `false` from it means refused. */
 export async function runCommand(
   cli: Cli,
   command: Command,
-  work: (run: Run) => Promise<boolean | undefined>,
+  work: (run: Run) => Promise<unknown>,
+  o: RunOptions = {},
 ): Promise<void> {
   const given = command.optsWithGlobals<{ json?: boolean; config?: string }>()
   const terminal = createTerminal(cli.streams, { json: given.json === true, colour: !colourRefused() })
   let log: Log | undefined
   try {
     const loaded = loadConfig(given.config)
-    log = createLog(loaded.config.log.level)
+    log = openLog(loaded.config, o)
     if ((await work({ terminal, ...loaded, log, signal: cli.signal })) === false) cli.exitCode = 1
   } catch (thrown) {
-    const error = toSqlError(thrown)
-    if (error.code === 'XX000') log?.error({ error: error.cause }, 'internal error')
+    const error = toFailure(thrown)
+    if (error.cause !== undefined) log?.error({ error }, 'the command failed')
     tellError(terminal, error)
     cli.exitCode = exitCodeOf(error)
   }
+}
+
+function openLog({ dataDir, log }: Config, o: RunOptions): Log {
+  const file = log.file ?? (o.logFile === undefined ? null : join(dataDir, o.logFile))
+  if (file !== null) mkdirSync(dirname(file), { recursive: true })
+  return createLog(log.level, file)
 }
 
 /** Settings and arguments that are not understood are 2, everything else that fails is 1. */

@@ -2,6 +2,11 @@
 import { CommanderError } from 'commander'
 import { type Cli, describeCommand } from './command.ts'
 import { configCommand } from './config.ts'
+import { databaseCommand } from './database.ts'
+import { serverCommand } from './server.ts'
+import { tenantCommand } from './tenant.ts'
+import { upCommand } from './up.ts'
+import { userCommand } from './user.ts'
 
 /** Runs one command line. Returns the exit code: 0 done, 1 refused or failed, 2 not understood. */
 export async function runProgram(cli: Cli, version: string, args: readonly string[]): Promise<number> {
@@ -14,7 +19,8 @@ export async function runProgram(cli: Cli, version: string, args: readonly strin
     .version(version)
     .option('--config <file>', 'settings file; default postern.yml, or what POSTERN_CONFIG names')
     .option('--json', 'answer in JSON')
-  for (const build of [configCommand]) program.addCommand(build(cli))
+  for (const build of [upCommand, tenantCommand, databaseCommand, serverCommand, userCommand, configCommand])
+    program.addCommand(build(cli))
   for (const command of [program, ...program.commands, ...program.commands.flatMap(command => command.commands)]) {
     command
       .showHelpAfterError('(--help shows how it is used)')

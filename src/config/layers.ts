@@ -17,13 +17,15 @@ export interface Layer {
 const fileMaxBytes = 1024 * 1024
 const secretMaxBytes = 64 * 1024
 
-/** Names with our prefix that are no settings: the file's own path, and what `.postern/demo.env` is for. */
+/** Names with our prefix that are no settings: the file's own path, what `.postern/demo.env` is for, what the tests read. */
 const notSettings = new Set([
   'POSTERN_CONFIG',
   'POSTERN_BOB_PASSWORD',
   'POSTERN_DIRECT_URL',
   'POSTERN_MCP_URL',
   'POSTERN_MCP_TOKEN',
+  'POSTERN_TEST_MAJOR',
+  'POSTERN_MAJORS_DIR',
 ])
 
 export function readEnvironment(environment: Environment, leaves: readonly Leaf[]): Layer {

@@ -28,17 +28,18 @@ const secretFields = [
   'parameters',
 ]
 
-/** JSON lines on standard error. `write` takes the lines instead, for tests and for a screen that must stay readable. */
-export function createLog(level: LogLevel, write?: (line: string) => void): Log {
+/** JSON lines on standard error (`null`), into a file, or to whoever takes them. */
+export function createLog(level: LogLevel, to: string | null | ((line: string) => void)): Log {
   const options = {
     level,
     base: { pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: secretFields.flatMap(name => [name, `*.${name}`]), censor: '***' },
-    serializers: { error: describeError },
+    serializers: { error: describeError, err: describeError },
   }
-  return pino(options, write === undefined ? pino.destination({ dest: 2, sync: true }) : { write })
+  if (typeof to === 'function') return pino(options, { write: to })
+  return pino(options, pino.destination({ dest: to ?? 2, sync: true, append: true, mode: 0o600 }))
 }
 
 /** An error with its causes, as plain data; text that a server quoted in it (DETAIL) stays out. */

@@ -1,0 +1,105 @@
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { type DatabaseRow, listDatabases } from '../control/database-rows.ts'
+import { SqlError } from '../errors.ts'
+import { makeDemoTenant } from '../serve/demo.ts'
+import { type DemoEnv, readDemoEnv, writeDemoEnv } from '../serve/demo-env.ts'
+import { type Serving, startServing } from '../serve/doors.ts'
+import { registerEmbedded } from '../serve/embedded-server.ts'
+import { databaseUrl, openStores, type Stores } from '../serve/stores.ts'
+import { administrationOf } from './administer.ts'
+import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
+import { generatePassword } from './user.ts'
+import { welcome } from './welcome.ts'
+
+export function upCommand(cli: Cli): Command {
+  const command = describeCommand(
+    'up',
+    'serve on every door; without POSTERN_CONTROL_URL with an embedded Postgres and a demo',
+    ['up', 'up --no-demo', 'up --config postern.yml'],
+  ).option('--no-demo', 'no demo tenants')
+  return command.action((options: { demo: boolean }) =>
+    runCommand(cli, command, run => up(run, options.demo), { logFile: 'postern.log' }),
+  )
+}
+
+async function up(run: Run, demo: boolean): Promise<void> {
+  const { config, log, terminal } = run
+  const startedAtMs = performance.now()
+  const step = (what: string) =>
+    terminal.say(
+      terminal.style.dim(`  ${((performance.now() - startedAtMs) / 1000).toFixed(1).padStart(5)} s  ${what}`),
+    )
+  terminal.say(terminal.style.bold('Postern'))
+  const stores = await openStores(config, log, { migrate: true })
+  let serving: Serving | undefined
+  try {
+    if (stores.cluster?.joined) throw alreadyRuns(config.dataDir)
+    step(stores.cluster === undefined ? 'control database reached' : 'Postgres started')
+    if (stores.migrated.length > 0) step(`control database brought up to date (${stores.migrated.length} migrations)`)
+    if (stores.cluster !== undefined) await registerEmbedded(stores.cluster, administrationOf(stores))
+    const env = demo && !run.signal.aborted ? await prepareDemo(run, stores, step) : undefined
+    if (run.signal.aborted) return
+    serving = await startServing(config, stores, log)
+    step(`listening on ${config.gateway.host} port ${serving.gateway.port}`)
+    await serving.databases.proveAll()
+    welcome(run, serving, env)
+    await stopped(run.signal)
+    terminal.say('\nStopping …')
+  } finally {
+    await serving?.close(config.gateway.drainTimeoutMs)
+    await stores.close()
+  }
+  terminal.say('Stopped. The data stays; the next start has it at once.')
+}
+
+/** Made at the first start, or when demo.env is gone; later only the addresses in it are brought up to date. */
+async function prepareDemo(run: Run, stores: Stores, step: (what: string) => void): Promise<DemoEnv | undefined> {
+  const { cluster } = stores
+  if (cluster === undefined) return undefined
+  const path = join(run.config.dataDir, 'demo.env')
+  const known = readDemoEnv(path)
+  const password = known?.get('PGPASSWORD') ?? generatePassword()
+  const bobPassword = known?.get('POSTERN_BOB_PASSWORD') ?? generatePassword()
+  let acme: DatabaseRow | undefined
+  if (known === undefined) {
+    const administration = administrationOf(stores)
+    acme = await makeDemoTenant(run.config, cluster, administration, { tenant: 'acme', login: 'alice', password })
+    step('demo tenant acme made, with alice@acme')
+    await makeDemoTenant(run.config, cluster, administration, { tenant: 'globex', login: 'bob', password: bobPassword })
+    step('demo tenant globex made, with bob@globex')
+  } else acme = (await listDatabases(stores.control, 'acme')).find(row => row.alias === 'crm')
+  if (acme === undefined) return undefined
+  const { host, port } = run.config.gateway
+  const env: DemoEnv = {
+    PGHOST: reachable(host),
+    PGPORT: String(port),
+    PGUSER: 'alice@acme',
+    PGPASSWORD: password,
+    PGDATABASE: acme.dbname,
+    POSTERN_BOB_PASSWORD: bobPassword,
+    POSTERN_DIRECT_URL: databaseUrl(cluster, acme.dbname),
+  }
+  writeDemoEnv(path, env)
+  return env
+}
+
+/** An address that listens for everybody is reached on this machine by the loopback one. */
+function reachable(host: string): string {
+  return host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+}
+
+function stopped(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+function alreadyRuns(dataDir: string): SqlError {
+  return new SqlError({
+    code: '55006',
+    message: `Postern runs already with the data in ${dataDir}`,
+    hint: 'Stop that one (Ctrl-C), or give this one another folder: POSTERN_DATA_DIR.',
+  })
+}

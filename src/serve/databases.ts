@@ -1,0 +1,111 @@
+/** All databases that are served, as the control database has them now. */
+import type { Pool } from 'pg'
+import { type DatabaseRow, listDatabases } from '../control/database-rows.ts'
+import { type LimitOverrides, readLimitOverrides } from '../control/limits.ts'
+import { SqlError } from '../errors.ts'
+import type { SessionPrincipal } from '../session/served-database.ts'
+import { Served, type ServedParts } from './served.ts'
+
+const proveEveryMs = 60 * 60_000
+
+export class Databases {
+  readonly #parts: ServedParts
+  readonly #control: Pool
+  readonly #served = new Map<string, Served>()
+  readonly #hourly: NodeJS.Timeout
+  /** Told of a database that is served no more: its sessions must end. */
+  readonly #onClosed: (served: Served) => void
+
+  private constructor(control: Pool, parts: ServedParts, onClosed: (served: Served) => void) {
+    this.#control = control
+    this.#parts = parts
+    this.#onClosed = onClosed
+    this.#hourly = setInterval(() => void this.proveAll(), proveEveryMs).unref()
+  }
+
+  static async open(control: Pool, parts: ServedParts, onClosed: (served: Served) => void): Promise<Databases> {
+    const databases = new Databases(control, parts, onClosed)
+    await databases.reload()
+    return databases
+  }
+
+  all(): Served[] {
+    return [...this.#served.values()]
+  }
+
+  /** Brings what is served to what the control database says. */
+  async reload(): Promise<void> {
+    const [rows, overrides] = await Promise.all([listDatabases(this.#control), readLimitOverrides(this.#control)])
+    const wanted = new Map(rows.filter(isServed).map(row => [row.id, row]))
+    for (const served of this.#served.values()) {
+      const row = wanted.get(served.id)
+      if (row === undefined || wayOf(row) !== wayOf(served.row)) this.#close(served)
+      else served.update(row, overrides)
+    }
+    for (const row of wanted.values()) if (!this.#served.has(row.id)) this.#open(row, overrides)
+  }
+
+  /** Attacks every database anew. What cannot be reached stays as it is, and is proved when it is next asked for. */
+  async proveAll(): Promise<void> {
+    for (const served of this.all()) {
+      try {
+        await served.prove()
+        if (served.refusal() !== null) this.#onClosed(served)
+      } catch (error) {
+        served.log.warn({ error }, 'the database could not be attacked: it cannot be reached')
+      }
+    }
+  }
+
+  /**
+   * The tenant's database of this alias or real name; where the client named none (libpq then sends the user's name),
+   * the only one.
+   * @throws SqlError 3D000
+   */
+  find(principal: SessionPrincipal, name: string | undefined): Served {
+    const own = this.all().filter(served => served.tenant === principal.tenant)
+    const found = own.find(served => served.alias === name) ?? own.find(served => served.name === name)
+    if (found !== undefined) return found
+    const [only, second] = own
+    const unnamed = name === undefined || name === principal.login || name === principal.name
+    if (unnamed && only !== undefined && second === undefined) return only
+    throw new SqlError({
+      code: '3D000',
+      message: unnamed ? 'name a database' : `database "${name}" does not exist`,
+      hint:
+        own.length === 0
+          ? 'This tenant has no database yet.'
+          : `There is ${own.map(served => served.alias).join(', ')}.`,
+    })
+  }
+
+  close(): void {
+    clearInterval(this.#hourly)
+    for (const served of this.all()) this.#close(served)
+  }
+
+  #open(row: DatabaseRow, overrides: LimitOverrides): void {
+    try {
+      this.#served.set(row.id, new Served(row, overrides, this.#parts))
+    } catch (error) {
+      this.#parts.log.error({ error, tenant: row.tenantName, database: row.alias }, 'the database cannot be served')
+    }
+  }
+
+  #close(served: Served): void {
+    this.#served.delete(served.id)
+    served.close()
+    this.#onClosed(served)
+  }
+}
+
+function isServed(row: DatabaseRow): boolean {
+  const made = row.kind === 'external' || row.provisionedAt !== null
+  return made && row.disabledAt === null && row.tenantDisabledAt === null
+}
+
+/** Everything that a connection depends on: if it changes, the pool is another. */
+function wayOf(row: DatabaseRow): string {
+  const { dbname, alias, pooling, server, readers } = row
+  return JSON.stringify({ dbname, alias, pooling, server, readers })
+}

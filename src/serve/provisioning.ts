@@ -1,0 +1,155 @@
+/** Managed databases as the commands make, mend and drop them: the control database's rows and the provisioner's SQL together. */
+import { randomBytes } from 'node:crypto'
+import type { ConnectionOptions } from 'node:tls'
+import type { Administration } from '../control/administration.ts'
+import type { DatabaseRow } from '../control/database-rows.ts'
+import { addDatabase, markProvisioned, removeDatabase } from '../control/databases.ts'
+import { makeId } from '../control/ids.ts'
+import { openGatePassword, setReader } from '../control/readers.ts'
+import type { Sealer } from '../control/sealer.ts'
+import { openProvisioner, type ServerRow } from '../control/servers.ts'
+import { SqlError } from '../errors.ts'
+import { type Administrator, withAdministrator } from '../provision/administrator.ts'
+import { dropExternal, provisionExternal } from '../provision/external.ts'
+import { defaultGatePins, type GatePins, pinGate } from '../provision/gate.ts'
+import { grantAll } from '../provision/grants.ts'
+import {
+  dropManaged,
+  grantManagedTables,
+  type ManagedDatabase,
+  provisionManaged,
+  type SuperuserTask,
+} from '../provision/managed.ts'
+import { databaseRoles, managedDatabaseName } from '../provision/names.ts'
+import { readServer } from '../provision/roles.ts'
+import { makeVerifier } from '../wire/scram.ts'
+
+export interface NewManaged {
+  readonly tenant: string
+  readonly alias: string
+  /** A server with provisioner credentials, by name. */
+  readonly server: string
+  /** The first is the default. */
+  readonly schemas: readonly string[]
+}
+
+/** Writes a managed database down and makes it. @throws SqlError as addDatabase and provisionManaged */
+export async function createManaged(
+  administration: Administration,
+  database: NewManaged,
+  connectionsMax: number,
+): Promise<readonly SuperuserTask[]> {
+  // Its own random part keeps it apart from every other database of the cluster, whatever tenants are called.
+  const dbname = managedDatabaseName(database.tenant, database.alias, makeId())
+  const row = await addDatabase(administration, { ...database, kind: 'managed', dbname })
+  return await provisionRow(administration, row, connectionsMax)
+}
+
+/**
+ * Makes or mends what is ours in a database: roles, pins, filtered catalogs and grants, and a managed one itself. The gate
+ * gets a new password. May be run at any time.
+ */
+export async function provisionRow(
+  administration: Administration,
+  row: DatabaseRow,
+  connectionsMax: number,
+): Promise<readonly SuperuserTask[]> {
+  const ours = oursOf(row, administration.sealer)
+  const { roles } = ours
+  const gatePassword = randomBytes(24).toString('base64url')
+  const name = { tenant: row.tenantName, alias: row.alias }
+  // Written down before the login has it: a start cut short in between is mended by the next one.
+  await setReader(administration, name, { gateLogin: roles.gate, gatePassword, readerRole: roles.reader })
+  const options = { ...ours, gateVerifier: await makeVerifier(gatePassword), pins: pinsOf(connectionsMax) }
+  if (row.kind === 'external') {
+    const { superuserTasks } = await provisionExternal({ ...options, readerGrant: grantAll })
+    await markProvisioned(administration, name, { owner: roles.owner, live: roles.live })
+    return superuserTasks
+  }
+  const { superuserTasks } = await provisionManaged(options)
+  const { refused } = await grantManagedTables(ours, grantAll)
+  await markProvisioned(administration, name, { owner: roles.owner, live: roles.live })
+  const reason = 'a table of the database has another owner'
+  return [...superuserTasks, ...refused.map(sql => ({ reason, database: row.dbname, sql }))]
+}
+
+/** After tables of a managed database were made by somebody else than a run: the grants on them. */
+export async function grantRow(row: DatabaseRow, sealer: Sealer): Promise<void> {
+  await grantManagedTables(oursOf(row, sealer), grantAll)
+}
+
+/** Takes away what is ours (a managed database whole), then forgets it. @throws SqlError 2BP01 unless `drop` is the alias of a managed one */
+export async function dropRow(
+  administration: Administration,
+  row: DatabaseRow,
+  drop: string | undefined,
+): Promise<void> {
+  const stands = row.provisionedAt !== null && row.ownerRole !== null
+  if (stands && row.kind === 'managed' && drop === row.alias) await dropManaged(oursOf(row, administration.sealer))
+  if (stands && row.kind === 'external') await dropExternal(oursOf(row, administration.sealer))
+  await removeDatabase(administration, { tenant: row.tenantName, alias: row.alias }, drop)
+}
+
+/** Puts a gate that lost its pins or its password back to what they must be; the password stays. */
+export async function repairGate(row: DatabaseRow, sealer: Sealer, connectionsMax: number): Promise<void> {
+  const { administrator, roles } = oursOf(row, sealer)
+  const [reader] = row.readers
+  if (reader === undefined) throw neverProvisioned(row)
+  const verifier = await makeVerifier(openGatePassword(reader, sealer))
+  await withAdministrator(administrator, null, async query => {
+    await pinGate(query, await readServer(query), roles, verifier, pinsOf(connectionsMax))
+  })
+}
+
+/** @throws SqlError 55000 where the server has no provisioner credentials */
+export function administratorOf(server: ServerRow, sealer: Sealer): Administrator {
+  const credentials = openProvisioner(server, sealer)
+  if (credentials === null) {
+    throw new SqlError({
+      code: '55000',
+      message: `server "${server.name}" has no provisioner credentials`,
+      hint: 'Give it some: postern server set.',
+    })
+  }
+  return {
+    host: server.host,
+    port: server.port,
+    user: credentials.login,
+    password: credentials.password,
+    ssl: tlsOf(server),
+    maintenanceDatabase: server.maintenanceDatabase,
+  }
+}
+
+/** As libpq's sslmode; `prefer`, which any attacker can turn off, is no TLS here. */
+function tlsOf(server: ServerRow): ConnectionOptions | undefined {
+  const authorities = server.tlsCa === null ? {} : { ca: server.tlsCa }
+  switch (server.tlsMode) {
+    case 'disable':
+    case 'prefer':
+      return undefined
+    case 'require':
+      return { rejectUnauthorized: false }
+    case 'verify-ca':
+      return { ...authorities, checkServerIdentity: () => undefined }
+    case 'verify-full':
+      return authorities
+  }
+}
+
+function oursOf(row: DatabaseRow, sealer: Sealer): ManagedDatabase {
+  const administrator = administratorOf(row.server, sealer)
+  return { administrator, database: row.dbname, roles: databaseRoles(row.id), schemas: row.schemas }
+}
+
+function pinsOf(connectionsMax: number): GatePins {
+  return { ...defaultGatePins, connectionsMax: Math.max(defaultGatePins.connectionsMax, connectionsMax) }
+}
+
+export function neverProvisioned(row: DatabaseRow): SqlError {
+  return new SqlError({
+    code: '55000',
+    message: `database "${row.alias}" of tenant "${row.tenantName}" is not made yet`,
+    hint: 'Run "postern database add" to its end, or remove it.',
+  })
+}

@@ -1,0 +1,107 @@
+/** The control database, embedded or named by POSTERN_CONTROL_URL, and the key that opens what is sealed in it. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { Config } from '../config.ts'
+import { migrate, pendingMigrations } from '../control/migrate.ts'
+import { openControlPool } from '../control/pool.ts'
+import { SqlError } from '../errors.ts'
+import { parseMasterKey, readMasterKeyFile } from '../identity/master-key.ts'
+import { createSealer, type KeyRing } from '../identity/sealing.ts'
+import type { Log } from '../observe/log.ts'
+import { type EmbeddedCluster, openCluster } from './cluster.ts'
+
+export interface Stores {
+  /** As the role postern_service, which may add to the audit log and not change it. */
+  readonly control: pg.Pool
+  readonly keys: KeyRing
+  /** Undefined where the control database is named by the settings. */
+  readonly cluster: EmbeddedCluster | undefined
+  /** Names of the migrations that were applied just now. */
+  readonly migrated: readonly string[]
+  close(): Promise<void>
+}
+
+const controlDatabase = 'postern_control'
+
+/**
+ * @param o.migrate bring the control database up to date, rather than refuse one that is not. An embedded one always is.
+ * @throws SqlError 08001 where it cannot be reached, 55000 where it is not up to date, F0000 for the master key
+ */
+export async function openStores(config: Config, log: Log, o: { readonly migrate: boolean }): Promise<Stores> {
+  // As root the embedded server runs as another account, which has to pass through; what is in it is closed by itself.
+  mkdirSync(config.dataDir, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 })
+  const keys = createSealer(await readMasterKey(config))
+  const named = config.control.url?.reveal()
+  const cluster = named === undefined ? await openCluster(config.dataDir) : undefined
+  try {
+    const connection = cluster === undefined ? named! : await makeControlDatabase(cluster)
+    const migrated = await bringUpToDate(connection, o.migrate || cluster !== undefined)
+    const onFault = (error: Error) => log.warn({ error }, 'a connection to the control database was lost')
+    const control = openControlPool({ connection, as: 'service', onFault })
+    const close = async () => {
+      await control.end()
+      await cluster?.stop()
+    }
+    return { control, keys, cluster, migrated, close }
+  } catch (error) {
+    await cluster?.stop()
+    throw error
+  }
+}
+
+async function readMasterKey(config: Config): Promise<Buffer> {
+  if (config.masterKey !== null) return parseMasterKey(config.masterKey.reveal(), 'masterKey (POSTERN_MASTER_KEY)')
+  return await readMasterKeyFile(join(config.dataDir, 'master.key'))
+}
+
+async function bringUpToDate(connection: string, mayMigrate: boolean): Promise<readonly string[]> {
+  const owner = openControlPool({ connection, as: 'owner', sizeMax: 1 })
+  try {
+    if (mayMigrate) return await migrate(owner)
+    const pending = await pendingMigrations(owner)
+    if (pending.length === 0) return []
+    throw new SqlError({
+      code: '55000',
+      message: `the control database lacks ${pending.join(', ')}`,
+      hint: 'Run "postern migrate".',
+    })
+  } finally {
+    await owner.end()
+  }
+}
+
+/** A database of the embedded cluster that no gate may enter. Answers its address. */
+async function makeControlDatabase(cluster: EmbeddedCluster): Promise<string> {
+  if (!cluster.joined) {
+    await asSuperuser(cluster, 'postgres', async client => {
+      const found = await client.query('select from pg_catalog.pg_database where datname = $1', [controlDatabase])
+      if (found.rowCount === 0) await client.query(`create database ${controlDatabase}`)
+      await client.query(`revoke connect on database postgres, template1, ${controlDatabase} from public`)
+    })
+  }
+  return databaseUrl(cluster, controlDatabase)
+}
+
+/** The superuser's address of a database of the embedded cluster. */
+export function databaseUrl(cluster: EmbeddedCluster, database: string): string {
+  const url = new URL(cluster.url)
+  url.pathname = `/${encodeURIComponent(database)}`
+  return url.href
+}
+
+/** Runs `work` on a connection of the embedded cluster's superuser, and closes it. */
+export async function asSuperuser<T>(
+  cluster: EmbeddedCluster,
+  database: string,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = new pg.Client({ connectionString: databaseUrl(cluster, database), application_name: 'postern' })
+  client.on('error', () => undefined) // the next statement fails with the reason
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
