@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import * as authentication from '../../src/wire/authentication.ts'
-import * as copy from '../../src/wire/copy.ts'
 import * as extended from '../../src/wire/extended-query.ts'
 import * as query from '../../src/wire/query.ts'
 import * as reports from '../../src/wire/reports.ts'
@@ -90,7 +89,6 @@ const codecs: Codec[] = [
     authentication.encodeSaslInitialResponse({ mechanism: 'X', data: undefined }),
     authentication.decodeSaslInitialResponse,
   ),
-  codec('CopyFail', 'f', 'stopped', copy.encodeCopyFail('stopped'), copy.decodeCopyFail),
   codec(
     'BackendKeyData',
     'K',
@@ -128,13 +126,6 @@ const codecs: Codec[] = [
     [23, 4294967295],
     extended.encodeParameterDescription([23, 4294967295]),
     extended.decodeParameterDescription,
-  ),
-  codec(
-    'CopyOutResponse',
-    'H',
-    { format: 1, columnFormats: [1, 1] },
-    copy.encodeCopyOutResponse({ format: 1, columnFormats: [1, 1] }),
-    copy.decodeCopyOutResponse,
   ),
   codec('ErrorResponse', 'E', report, reports.encodeErrorResponse(report), reports.decodeReport),
   codec(
@@ -203,7 +194,6 @@ describe('messages without content', () => {
     ['3', extended.closeComplete],
     ['n', extended.noData],
     ['s', extended.portalSuspended],
-    ['c', copy.copyDone],
   ])('%s', (type, encoded) => {
     expect(encoded).toEqual(Buffer.from([type.charCodeAt(0), 0, 0, 0, 4]))
   })
