@@ -183,6 +183,23 @@ describe.each(codecs)('$name', ({ type, encoded, decode, value }) => {
   })
 })
 
+describe.each(codecs)('$name', ({ type, encoded, decode }) => {
+  it('with any byte changed is read or refused, in no other way', () => {
+    const body = bodyOf(encoded, type)
+    for (let at = 0; at < body.length; at++) {
+      for (const value of [0, 1, 0x7f, 0x80, 0xff]) {
+        const changed = Buffer.from(body)
+        changed[at] = value
+        try {
+          decode(changed)
+        } catch (error) {
+          expect(error).toMatchObject({ code: expect.stringMatching(/^(08P01|22021)$/) })
+        }
+      }
+    }
+  })
+})
+
 describe('messages without content', () => {
   it.each([
     ['S', query.sync],
