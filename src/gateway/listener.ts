@@ -10,7 +10,8 @@ export interface GatewayOptions extends GatewayParts {
   readonly socketPath?: string | undefined
 }
 
-const backlog = 1024
+/** Connections that the kernel holds for us; the system has the last word (somaxconn). More at once wait for a second. */
+const backlog = 4096
 
 /** The wire door, listening. @throws the system's error where an address cannot be taken */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
