@@ -19,7 +19,7 @@ export type Expectation =
   /** CloseComplete; ours: not shown. */
   | { readonly type: 'close'; readonly ours: boolean }
   /** ours: its ReadyForQuery is not the client's. */
-  | { readonly type: 'sync'; readonly ours: boolean }
+  | { readonly type: 'sync'; readonly ours: boolean; refused: boolean }
   /** A Query message: one run per statement in it. `last`: its ReadyForQuery is the client's. */
   | {
       readonly type: 'query'
@@ -27,11 +27,14 @@ export type Expectation =
       index: number
       readonly last: boolean
       failed: boolean
+      refused: boolean
     }
   /** A Query of ours that brings the upstream to the client's settings. */
   | { readonly type: 'replay'; readonly settings: Settings; readonly key: string }
   /** Frames of ours for the client. */
   | { readonly type: 'local'; readonly bytes: Buffer }
+  /** A ReadyForQuery of ours: nothing of its series went upstream. */
+  | { readonly type: 'ready'; readonly refused: boolean }
 
 /** A queue that does not shift its array on each take. */
 export class Expectations {
@@ -48,6 +51,21 @@ export class Expectations {
 
   get second(): Expectation | undefined {
     return this.items[this.head + 1]
+  }
+
+  /** Whether any item is such. */
+  some(matches: (item: Expectation) => boolean): boolean {
+    for (let i = this.head; i < this.items.length; i++) if (matches(this.items[i]!)) return true
+    return false
+  }
+
+  /** The Sync that ends the series at hand; undefined: the client has not sent it. */
+  nextSync(): (Expectation & { type: 'sync' }) | undefined {
+    for (let i = this.head; i < this.items.length; i++) {
+      const item = this.items[i]!
+      if (item.type === 'sync') return item
+    }
+    return undefined
   }
 
   add(item: Expectation): void {

@@ -55,7 +55,8 @@ function onSync(state: SessionState): Waiting {
   state.seriesOpen = false
   if (state.seriesSent) {
     state.seriesSent = false
-    state.expectations.add({ type: 'sync', ours: false })
+    state.expectations.add({ type: 'sync', ours: false, refused: state.refusedInSeries })
+    state.refusedInSeries = false
     state.lease.write(sync)
   } else state.localReady()
   return undefined
@@ -74,20 +75,15 @@ function onParse(state: SessionState, body: Buffer): Waiting {
       hint: 'Close or DEALLOCATE those that are not needed.',
     })
   }
+  const { contextKey } = state.judge
   const judged = state.judge.judge(text, parameterTypes)
-  const go = (known: Judged): Waiting => parseJudged(state, name, text, parameterTypes, known)
+  const go = (known: Judged): Waiting =>
+    keepStatement(state, makeStatement(state, name, text, parameterTypes, known, contextKey))
   return judged instanceof Promise ? judged.then(go) : go(judged)
 }
 
-function parseJudged(
-  state: SessionState,
-  name: string,
-  text: string,
-  parameterTypes: readonly number[],
-  judged: Judged,
-): Waiting {
-  const statement = makeStatement(state, name, text, parameterTypes, judged)
-  state.statements.set(name, statement)
+function keepStatement(state: SessionState, statement: ClientStatement): Waiting {
+  state.statements.set(statement.name, statement)
   if (statement.plan.text === '') {
     state.answer(parseComplete)
     return undefined
@@ -97,11 +93,14 @@ function parseJudged(
   })
 }
 
-/** Runs `then` holding an upstream. */
+/** Runs `then` holding an upstream, unless the series has failed meanwhile. */
 function whenHeld(state: SessionState, then: () => void): Waiting {
+  const unlessFailed = (): void => {
+    if (!state.skipping) then()
+  }
   const held = state.hold()
-  if (held !== undefined) return held.then(then)
-  then()
+  if (held !== undefined) return held.then(unlessFailed)
+  unlessFailed()
   return undefined
 }
 
@@ -218,7 +217,17 @@ function onExecute(state: SessionState, body: Buffer): Waiting {
     return undefined
   }
   if (state.failed && !portal.plan.exits) throw state.failedError()
+  // A cursor's count is known once what came before it is through.
+  if (effect.type === 'fetch' && state.expectations.some(item => item.type === 'execute')) {
+    return state.whenDrained(() => executeNow(state, portal, rowsMax))
+  }
+  return executeNow(state, portal, rowsMax)
+}
+
+function executeNow(state: SessionState, portal: ClientPortal, rowsMax: number): Waiting {
+  if (state.skipping) return undefined
   sendExecute(state, portal, rowsMax)
+  const { effect } = portal.plan
   if (!changesContext(effect, state.settings)) return undefined
   return state.whenDrained(() => undefined)
 }
@@ -229,7 +238,7 @@ function sendExecute(state: SessionState, portal: ClientPortal, rowsMax: number)
   const left = Math.max(0, limits.rowsMax - portal.rows) + 1
   const bounded =
     plan.effect.type === 'rows' && plan.kind === 'select' && (plan.limitPushed === undefined || rowsMax > 0)
-  const counter = plan.effect.type === 'fetch' ? (state.cursors.get(plan.effect.cursor) ?? portal) : portal
+  const counter = plan.effect.type === 'fetch' ? (state.counterOf(plan.effect.cursor) ?? portal) : portal
   const run = new StatementRun({
     plan,
     text: portal.statement.statementText,

@@ -26,6 +26,8 @@ export interface Judged {
 }
 
 export interface JudgementContext {
+  /** Of the database: catalogs of two may have one name and one version. */
+  readonly databaseId: string
   readonly policy: Policy
   readonly catalog: CatalogSnapshot
   readonly searchPath: readonly string[]
@@ -91,8 +93,8 @@ function refused(error: unknown): Judged {
 }
 
 function cacheKey(text: string, parameterTypes: readonly number[], context: JudgementContext): string {
-  const { policy, catalog, searchPath } = context
-  return `${policy.version}\u0000${catalog.database}\u0000${catalog.version}\u0000${catalog.major}\u0000${policy.role}\u0000${searchPath.join('\u0001')}\u0000${parameterTypes.join(',')}\u0000${text}`
+  const { policy, catalog, searchPath, databaseId } = context
+  return `${policy.version}\u0000${databaseId}\u0000${catalog.version}\u0000${catalog.major}\u0000${policy.role}\u0000${searchPath.join('\u0001')}\u0000${parameterTypes.join(',')}\u0000${text}`
 }
 
 let upstreamKeysMade = 0

@@ -37,6 +37,7 @@ export class SessionJudge {
     this.knownParseKey = parseKey
     this.knownKey = `${policy.version}\u0000${catalog.version}\u0000${parseKey}`
     this.known = {
+      databaseId: this.options.database.id,
       policy,
       catalog,
       searchPath: path.filter(name => name !== '' && name !== '$user'),

@@ -25,6 +25,7 @@ export class Lease {
   waitedMs = 0
   private readonly parts: LeaseParts
   private outgoing: Buffer[] = []
+  private paused = false
   private waiting: AbortController | undefined
 
   constructor(parts: LeaseParts) {
@@ -134,13 +135,26 @@ export class Lease {
     }
   }
 
+  /** Reads no more from the upstream until `resume`. */
+  pause(): void {
+    if (this.paused || this.upstream === undefined) return
+    this.paused = true
+    this.upstream.pause()
+  }
+
+  resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    this.upstream?.resume()
+  }
+
   /** Gives the upstream back, between transactions. */
   release(): void {
     const upstream = this.upstream
     if (upstream === undefined) return
     this.flush()
+    this.resume()
     this.upstream = undefined
-    upstream.resume()
     upstream.owner = undefined
     this.parts.database.pool.release(upstream)
   }
@@ -149,6 +163,7 @@ export class Lease {
   discard(reason: string): void {
     const upstream = this.upstream
     this.outgoing = []
+    this.paused = false
     if (upstream === undefined) return
     this.upstream = undefined
     upstream.owner = undefined

@@ -9,7 +9,7 @@ import { type SessionState, statusIdle } from './state.ts'
 export function loseUpstream(state: SessionState, error: SqlError): void {
   const pending = state.expectations.clear()
   const owed = pending.filter(
-    item => (item.type === 'sync' && !item.ours) || (item.type === 'query' && item.last),
+    item => item.type === 'ready' || (item.type === 'sync' && !item.ours) || (item.type === 'query' && item.last),
   ).length
   if (state.inTransaction) {
     state.failed = true
@@ -20,6 +20,7 @@ export function loseUpstream(state: SessionState, error: SqlError): void {
   state.explicitTransaction = false
   state.transactionSince = 0
   state.seriesSent = false
+  state.queriesPending = 0
   state.settings.rollback()
   state.portals.clear()
   state.cursors.clear()

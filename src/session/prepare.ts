@@ -7,13 +7,14 @@ import { checkVerdict, planFor, wholeText } from './simple.ts'
 import type { SessionState } from './state.ts'
 import type { ClientStatement } from './statements.ts'
 
-/** @throws SqlError for what is refused, recorded */
+/** @param contextKey from before it was judged: if that has changed since, it is judged again at Bind. @throws SqlError for what is refused, recorded */
 export function makeStatement(
   state: SessionState,
   name: string,
   text: string,
   parameterTypes: readonly number[],
   judged: Judged,
+  contextKey: string,
 ): ClientStatement {
   if (judged.error !== undefined) {
     state.records.refused(text, judged.error, undefined)
@@ -22,7 +23,6 @@ export function makeStatement(
   if (judged.statements.length > 1)
     throw new SqlError({ code: '42601', message: 'cannot insert multiple commands into a prepared statement' })
   const only = judged.statements[0]
-  const contextKey = state.judge.contextKey
   if (only === undefined) {
     return {
       name,
@@ -76,8 +76,9 @@ export function currentStatement(
   statement: ClientStatement,
   then: (statement: ClientStatement) => Promise<void> | undefined,
 ): Promise<void> | undefined {
+  const { contextKey } = state.judge
   if (
-    statement.contextKey === state.judge.contextKey &&
+    statement.contextKey === contextKey &&
     statement.plan.exits === false &&
     !state.failed &&
     statement.plan.splices !== undefined
@@ -86,7 +87,7 @@ export function currentStatement(
   const judged = state.judge.judge(statement.text, statement.parameterTypes)
   const go = (known: Judged): Promise<void> | undefined => {
     const { name, text, parameterTypes } = statement
-    const again = makeStatement(state, name, text, parameterTypes, known)
+    const again = makeStatement(state, name, text, parameterTypes, known, contextKey)
     if (state.statements.get(name) === statement) state.statements.set(name, again)
     return then(again)
   }

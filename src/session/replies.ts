@@ -23,6 +23,8 @@ export interface ReplyHost {
   mayCancel(): boolean
   cancelRun(): void
   emit(bytes: Buffer): void
+  /** A ReadyForQuery of ours is due. */
+  emitReady(refused: boolean): void
   /** A statement was ended by us in the middle of its answer. */
   cutShort(error: SqlError): void
   runCompleted(run: StatementRun, tag: string): void
@@ -94,7 +96,7 @@ export class Replies implements ScanHandler {
 
   passes(type: number, chunk: Buffer, start: number, end: number): boolean {
     const head = this.host.expectations.first
-    if (head === undefined || this.host.muted || this.host.expectations.second?.type === 'local') return false
+    if (head === undefined || this.host.muted || isOurs(this.host.expectations.second)) return false
     if (!this.isPlain(type, head)) return false
     this.advance(type, head, chunk, start, end)
     return true
@@ -117,12 +119,13 @@ export class Replies implements ScanHandler {
     this.emitLocals()
   }
 
-  /** Local answers whose turn it is. */
+  /** Answers of ours whose turn it is. */
   emitLocals(): void {
-    const expectations = this.host.expectations
-    for (let head = expectations.first; head?.type === 'local'; head = expectations.first) {
+    const { expectations } = this.host
+    for (let head = expectations.first; head?.type === 'local' || head?.type === 'ready'; head = expectations.first) {
       expectations.take()
-      if (!this.host.muted) this.host.emit(head.bytes)
+      if (head.type === 'ready') this.host.emitReady(head.refused)
+      else if (!this.host.muted) this.host.emit(head.bytes)
     }
   }
 
@@ -263,6 +266,10 @@ export class Replies implements ScanHandler {
     else this.host.seriesFailed()
     if (shown) this.host.emit(position === report.position ? frame : encodeErrorResponse({ ...report, position }))
   }
+}
+
+function isOurs(item: Expectation | undefined): boolean {
+  return item?.type === 'local' || item?.type === 'ready'
 }
 
 function readyFrame(status: number): Buffer {

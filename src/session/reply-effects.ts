@@ -53,18 +53,30 @@ export class ReplyEffects implements ReplyHost {
     void this.state.lease.cancel()
   }
 
+  emitReady(refused: boolean): void {
+    this.state.emitReady(refused)
+  }
+
   emit(bytes: Buffer): void {
     this.state.emit(bytes)
   }
 
   cutShort(error: SqlError): void {
     const { state } = this
-    state.refusedInSeries = true
+    const head = state.expectations.first
     state.seriesErrored = true
     state.emit(encodeErrorResponse(error.fields()))
-    if (state.expectations.first?.type !== 'query') {
+    if (head?.type === 'query') {
+      head.refused = true
+      head.failed = true
+    } else {
       this.muted = true
-      state.skipping = state.seriesOpen
+      const sync = state.expectations.nextSync()
+      if (sync !== undefined) sync.refused = true
+      else {
+        state.refusedInSeries = true
+        state.skipping = state.seriesOpen
+      }
     }
     this.cancelRun()
   }
@@ -87,8 +99,9 @@ export class ReplyEffects implements ReplyHost {
   seriesFailed(): void {
     const { state } = this
     state.seriesErrored = true
-    state.skipping = state.seriesOpen
     const { expectations } = state
+    // A Sync that was sent ends the skipping; the client may be in its next series already.
+    if (expectations.nextSync() === undefined) state.skipping = state.seriesOpen
     for (let head = expectations.first; head !== undefined && head.type !== 'sync'; head = expectations.first) {
       expectations.take()
       this.forget(head)
@@ -114,7 +127,7 @@ export class ReplyEffects implements ReplyHost {
       throw new SqlError({ code: '08P01', message: `the database server changed ${name}` })
     if (ownParameters.has(name) || parameters.get(name) === value) return false
     parameters.set(name, value)
-    return true
+    return !this.state.starting
   }
 
   replayed(item: Expectation & { type: 'replay' }): void {
@@ -140,7 +153,9 @@ export class ReplyEffects implements ReplyHost {
       state.explicitTransaction = true
       if (state.transactionSince === 0) state.transactionSince = state.options.services.now()
     }
-    if (status === statusInTransaction && state.refusedInSeries) state.failed = true
+    if (item.type === 'query') state.queriesPending--
+    const refused = (item.type === 'query' || item.type === 'sync') && item.refused
+    if (status === statusInTransaction && refused) state.failed = true
     if ((item.type === 'query' && !item.last) || (item.type === 'sync' && item.ours)) return undefined
     return state.requestDone()
   }

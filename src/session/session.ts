@@ -45,7 +45,6 @@ export class Session implements UpstreamOwner, Swept {
   private readonly scanner: BackendScanner
   private inbox: { readonly type: number; readonly body: Buffer }[] = []
   private busy = false
-  private paused = false
   private ended = false
 
   constructor(options: SessionOptions) {
@@ -74,7 +73,7 @@ export class Session implements UpstreamOwner, Swept {
   /** One frontend message after login. False: stop reading until `sink.readable()`. */
   receive(type: number, body: Buffer): boolean {
     if (this.ended) return false
-    if (this.busy || this.inbox.length > 0) return this.inbox.push({ type, body }) < inboxMax
+    if (this.busy || this.inbox.length > 0 || this.congested) return this.inbox.push({ type, body }) < inboxMax
     this.dispatch(type, body)
     return true
   }
@@ -106,7 +105,7 @@ export class Session implements UpstreamOwner, Swept {
     const wasFull = inbox.length >= inboxMax
     let read = 0
     this.inbox = []
-    while (!this.busy && !this.ended && read < inbox.length) {
+    while (!this.busy && !this.ended && !this.congested && read < inbox.length) {
       const message = inbox[read++]!
       this.dispatch(message.type, message.body)
     }
@@ -116,7 +115,7 @@ export class Session implements UpstreamOwner, Swept {
 
   private handle(type: number, body: Buffer): Promise<void> | undefined {
     const { state } = this
-    if (state.expectations.first?.type === 'query') return state.whenDrained(() => this.handle(type, body))
+    if (state.queriesPending > 0) return state.whenDrained(() => this.handle(type, body))
     if (state.requestSince === 0) {
       state.requestSince = state.options.services.now()
       state.records.nextRequest()
@@ -180,16 +179,16 @@ export class Session implements UpstreamOwner, Swept {
     }
     const [run] = state.expectations.first === undefined ? [] : runsOf([state.expectations.first])
     if (run !== undefined && run.bytes > 0 && !run.recorded) state.records.started(run)
-    const { upstream } = state.lease
-    if (!this.paused && upstream !== undefined && state.options.sink.pendingBytes() > highWaterBytes) {
-      this.paused = true
-      upstream.pause()
-    }
+    if (this.congested) state.lease.pause()
     state.wakeDrained()
   }
 
+  /** The client takes less than it asked for: nothing more is read for it, nor asked by it. */
+  private get congested(): boolean {
+    return this.state.options.sink.pendingBytes() > highWaterBytes
+  }
+
   private lose(error: SqlError): void {
-    this.paused = false
     this.effects.muted = false
     this.scanner.reset()
     loseUpstream(this.state, error)
@@ -197,9 +196,8 @@ export class Session implements UpstreamOwner, Swept {
 
   /** The sink's reader has caught up. */
   drained(): void {
-    if (!this.paused) return
-    this.paused = false
-    this.state.lease.upstream?.resume()
+    this.state.lease.resume()
+    if (this.inbox.length > 0 && !this.busy) this.readInbox()
   }
 
   /** What is written upstream is bounded by what the client sent and the inbox: there is nothing to resume. */

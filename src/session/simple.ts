@@ -58,8 +58,10 @@ function runFrom(state: SessionState, text: string, judged: Judged, index: numbe
   for (let i = index; i < judged.statements.length; i++) {
     const statement = judged.statements[i]!
     const plan = planFor(state, statement.verdict, state.failed && plans.length === 0)
+    // RESET ALL looks at the transaction, FETCH at how much its cursor has given: both are known once all before is through.
     const alone = plan.effect.type === 'reset-all'
-    if (alone && plans.length > 0) break
+    const late = alone || plan.effect.type === 'fetch'
+    if (late && plans.length > 0) break
     plans.push({ statement, plan })
     if (alone || changesContext(plan.effect, state.settings)) break
   }
@@ -140,7 +142,7 @@ function sendGroup(
             upstreamStart: starts[i]!,
             splices: plan.splices,
           }
-    const cursor = plan.effect.type === 'fetch' ? state.cursors.get(plan.effect.cursor) : undefined
+    const cursor = plan.effect.type === 'fetch' ? state.counterOf(plan.effect.cursor) : undefined
     return new StatementRun({
       plan,
       text: statement.text,

@@ -46,6 +46,8 @@ export class SessionState implements ClientState {
   skipping = false
   /** An error of ours in the series or message at hand: a transaction that is open ends in 'E'. */
   refusedInSeries = false
+  /** Query messages that the server has not answered to the end. */
+  queriesPending = 0
   /** Something failed upstream in it: what was set in it is undone. */
   seriesErrored = false
   /** When the request at hand began, and the last one ended; 0: none. */
@@ -91,6 +93,11 @@ export class SessionState implements ClientState {
     const { principal, database } = this.options
     const { upstreamsPerPrincipal, upstreamsPerTenant } = this.judge.policy.limits
     return { tenant: database.tenant, principal: principal.id, upstreamsPerPrincipal, upstreamsPerTenant }
+  }
+
+  /** Cursors and portals share their names: FETCH takes from either. */
+  counterOf(name: string): ClientCursor | ClientPortal | undefined {
+    return this.cursors.get(name) ?? this.portals.get(name)
   }
 
   get inTransaction(): boolean {
@@ -139,7 +146,7 @@ export class SessionState implements ClientState {
       limits: this.judge.policy.limits,
       settings: this.settings,
       login: this.options.principal.login,
-      cursorRows: name => this.cursors.get(name)?.rows ?? 0,
+      cursorRows: name => this.counterOf(name)?.rows ?? 0,
     }
   }
 
@@ -168,7 +175,7 @@ export class SessionState implements ClientState {
   endSeries(): void {
     if (!this.seriesSent) return
     this.seriesSent = false
-    this.expectations.add({ type: 'sync', ours: true })
+    this.expectations.add({ type: 'sync', ours: true, refused: false })
     this.lease.write(sync)
   }
 
@@ -177,7 +184,8 @@ export class SessionState implements ClientState {
     const { upstream } = this.lease
     if (upstream !== undefined) upstream.unnamedStatement = undefined
     this.endSeries()
-    this.expectations.add({ type: 'query', runs, index: 0, last, failed: false })
+    this.expectations.add({ type: 'query', runs, index: 0, last, failed: false, refused: false })
+    this.queriesPending++
     this.lease.write(rowsMax === undefined ? encodeQuery(text) : encodeBounded(text, rowsMax))
   }
 
@@ -199,7 +207,6 @@ export class SessionState implements ClientState {
   requestDone(): number {
     const now = this.options.services.now()
     const more = this.expectations.length > 0
-    this.refusedInSeries = false
     this.seriesErrored = false
     this.requestSince = more ? now : 0
     this.idleSince = now
@@ -214,17 +221,21 @@ export class SessionState implements ClientState {
 
   /** ReadyForQuery without the server: nothing went upstream. */
   localReady(): void {
-    if (this.expectations.length > 0)
-      this.expectations.add({ type: 'local', bytes: readyBytes(this.failed ? statusFailed : this.status) })
-    else this.emit(readyBytes(this.requestDone()))
+    const refused = this.refusedInSeries
+    this.refusedInSeries = false
+    if (this.expectations.length > 0) this.expectations.add({ type: 'ready', refused })
+    else this.emitReady(refused)
+  }
+
+  /** @param refused something of the series was refused by us */
+  emitReady(refused: boolean): void {
+    if (refused && this.status === statusInTransaction) this.failed = true
+    const status = this.requestDone()
+    this.emit(encodeReadyForQuery(status === statusIdle ? 'I' : status === statusFailed ? 'E' : 'T'))
   }
 }
 
 /** As the server reports search_path. */
 function quoteIfNeeded(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : quoteName(name)
-}
-
-function readyBytes(status: number): Buffer {
-  return encodeReadyForQuery(status === statusIdle ? 'I' : status === statusFailed ? 'E' : 'T')
 }
