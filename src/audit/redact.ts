@@ -42,12 +42,12 @@ export function redactLiterals(text: string): string | undefined {
       const quote = literalQuote(text, at, end)
       if (quote === undefined) at = end
       else {
-        const close = endOfString(text, quote + 1, end === at + 1 && (code | 0x20) === 0x65)
+        const close = endOfString(text, quote + 1, rulesOf(code | 0x20))
         if (close === undefined) return undefined
         replace(at, close, `$${next++}`)
       }
     } else if (code === singleQuote) {
-      const close = endOfString(text, at + 1, false)
+      const close = endOfString(text, at + 1, 'plain')
       if (close === undefined) return undefined
       replace(at, close, `$${next++}`)
     } else if (isDigit(code) || (code === dot && isDigit(text.charCodeAt(at + 1)))) {
@@ -59,7 +59,7 @@ export function redactLiterals(text: string): string | undefined {
       if (close === -1) return undefined
       at = close + 1
     } else if (code === dollar) {
-      if (isDigit(text.charCodeAt(at + 1))) at = endOfWord(text, at + 1)
+      if (isDigit(text.charCodeAt(at + 1))) at = endOfDigits(text, at + 2)
       else {
         const close = endOfDollarQuote(text, at)
         if (close === undefined) return undefined
@@ -88,26 +88,34 @@ function highestParameter(text: string): number {
   return highest
 }
 
-/** Where the quote is that makes the word at `start` the prefix of a constant: E'…', B'…', X'…', N'…', U&'…'. */
+/** Where the quote is that makes the word at `start` the prefix of a constant: E'…', B'…', X'…', U&'…'. */
 function literalQuote(text: string, start: number, end: number): number | undefined {
   if (end !== start + 1) return undefined
   const prefix = text.charCodeAt(start) | 0x20
   const code = text.charCodeAt(end)
-  // e, b, x, n
-  if (code === singleQuote && (prefix === 0x65 || prefix === 0x62 || prefix === 0x78 || prefix === 0x6e)) return end
+  // e, b, x
+  if (code === singleQuote && (prefix === 0x65 || prefix === 0x62 || prefix === 0x78)) return end
   if (prefix === 0x75 && code === ampersand && text.charCodeAt(end + 1) === singleQuote) return end + 1
   return undefined
 }
 
+type StringRules = 'plain' | 'escapes' | 'bits'
+
+/** By the prefix: E'…' has escapes, B'…' and X'…' have no doubled quotes. */
+function rulesOf(prefix: number): StringRules {
+  if (prefix === 0x65) return 'escapes'
+  return prefix === 0x62 || prefix === 0x78 ? 'bits' : 'plain'
+}
+
 /** After the closing quote, or after that of the last part where a string goes on on another line. */
-function endOfString(text: string, from: number, escapes: boolean): number | undefined {
+function endOfString(text: string, from: number, rules: StringRules): number | undefined {
   let at = from
   for (;;) {
     const code = text.charCodeAt(at)
     if (Number.isNaN(code)) return undefined
-    if (escapes && code === backslash) at += 2
+    if (rules === 'escapes' && code === backslash) at += 2
     else if (code !== singleQuote) at++
-    else if (text.charCodeAt(at + 1) === singleQuote) at += 2
+    else if (rules !== 'bits' && text.charCodeAt(at + 1) === singleQuote) at += 2
     else {
       const again = continuation(text, at + 1)
       if (again === undefined) return at + 1
@@ -169,6 +177,13 @@ function endOfWord(text: string, from: number): number {
     const code = text.charCodeAt(at)
     if (!isWordStart(code) && !isDigit(code) && code !== dollar) break
   }
+  return at
+}
+
+/** Of a parameter: what follows is its own token, as in `$1$$constant$$`. */
+function endOfDigits(text: string, from: number): number {
+  let at = from
+  while (isDigit(text.charCodeAt(at))) at++
   return at
 }
 

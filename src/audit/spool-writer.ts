@@ -85,8 +85,9 @@ export class SpoolWriter {
   }
 
   private grow(needed: number): boolean {
-    if (needed > this.pendingMaxBytes + bufferMinBytes) return false
-    const larger = Buffer.allocUnsafe(Math.max(needed, this.buffer.length * 2))
+    const lengthMax = this.pendingMaxBytes + bufferMinBytes
+    if (needed > lengthMax) return false
+    const larger = Buffer.allocUnsafe(Math.min(lengthMax, Math.max(needed, this.buffer.length * 2)))
     this.buffer.copy(larger, 0, this.from, this.to)
     this.to -= this.from
     this.from = 0
