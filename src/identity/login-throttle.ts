@@ -30,12 +30,15 @@ interface Tally {
   leakedAtMs: number
 }
 
-/** One login. Exactly one of the two is called at its end; a client that goes away in the middle has failed. */
+/** One login. One of the three is called at its end; what is called after that does nothing. */
 export interface Attempt {
   /** Wait so long before the server's first message of the exchange. */
   readonly delayMs: number
   succeed(): void
+  /** A wrong proof came. */
   fail(): void
+  /** It ended without a proof: the client left (psql does, to ask for the password), or it could not be checked. */
+  abandon(): void
 }
 
 export class LoginThrottle {
@@ -80,20 +83,23 @@ export class LoginThrottle {
     whole.open++
     const delayMs = this.delayOf(pair.failures < 1 ? 0 : Math.floor(pair.failures) + pair.open - 1)
     let ended = false
-    const end = (failed: boolean): void => {
+    const end = (failures: number): void => {
       if (ended) return
       ended = true
-      this.end(pair, this.failuresMax, failed)
-      this.end(whole, this.addressFailuresMax, failed)
-      if (!failed) pair.failures = 0
+      this.end(pair, this.failuresMax, failures)
+      this.end(whole, this.addressFailuresMax, failures)
     }
-    return { delayMs, succeed: () => end(false), fail: () => end(true) }
+    const succeed = (): void => {
+      if (!ended) pair.failures = 0
+      end(0)
+    }
+    return { delayMs, succeed, fail: () => end(1), abandon: () => end(0) }
   }
 
-  private end(tally: Tally, failuresMax: number, failed: boolean): void {
+  private end(tally: Tally, failuresMax: number, failures: number): void {
     tally.open--
     this.leak(tally, failuresMax)
-    if (failed) tally.failures++
+    tally.failures += failures
   }
 
   private refuse(tally: Tally, failuresMax: number): void {

@@ -39,6 +39,14 @@ test('mistyping costs nothing, then each failure doubles the delay, then nothing
   expect(() => throttle.begin('10.0.0.1', 'alice@acme')).toThrow(refused(10))
 })
 
+test('an attempt without a proof is neither a failure nor a success', () => {
+  const { throttle, fail } = throttleAt()
+  for (let i = 0; i < 100; i++) throttle.begin('10.0.0.1', 'alice@acme').abandon()
+  expect(Array.from({ length: 4 }, () => fail('10.0.0.1', 'alice@acme'))).toEqual([0, 0, 0, 100])
+  throttle.begin('10.0.0.1', 'alice@acme').abandon()
+  expect(fail('10.0.0.1', 'alice@acme')).toBe(200)
+})
+
 test('others, and the same name from elsewhere, are not held up', () => {
   const { fail } = throttleAt()
   for (let i = 0; i < 8; i++) fail('10.0.0.1', 'alice@acme')
