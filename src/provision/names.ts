@@ -37,7 +37,8 @@ export function databaseRoles(databaseId: string, readerId = 'default'): Databas
 
 /** The name of a managed database, which its users read in psql's prompt: `acme_crm_1f3a09bc`. */
 export function managedDatabaseName(tenantName: string, databaseName: string, databaseId: string): string {
-  const readable = [tenantName, databaseName].map(readablePart).filter(part => part !== '')
+  const parts = [tenantName, databaseName].map(readablePart).filter(part => part !== '')
+  const readable = parts.length > 0 ? parts : ['db']
   return [...readable, hash(['name', databaseId, tenantName, databaseName], databaseHashDigits)].join('_')
 }
 
@@ -64,6 +65,7 @@ export function checkIdentifier(name: string): void {
 function readablePart(text: string): string {
   const plain = text
     .normalize('NFKD')
+    .replace(/\p{Mark}/gu, '')
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '_')
   return plain

@@ -71,16 +71,17 @@ export async function asSuperuser<T>(database: string | null, work: (query: Quer
   return await work(queryOf(client)).finally(() => client.end())
 }
 
+/** What a gate needs of the options that made it. */
+type Gated = Pick<ManagedOptions, 'administrator' | 'database' | 'roles' | 'schemas'>
+
 /** A connection as the tenant's gate, as an upstream would be. */
-export async function connectGate(options: ManagedOptions): Promise<AttackConnection> {
+export function connectGate({ roles, database }: Pick<Gated, 'roles' | 'database'>): Promise<AttackConnection> {
+  return connectAs(roles.gate, gatePassword, database)
+}
+
+export async function connectAs(user: string, password: string, database: string): Promise<AttackConnection> {
   const { host, port } = await testCluster()
-  const client = new pg.Client({
-    host,
-    port,
-    user: options.roles.gate,
-    password: gatePassword,
-    database: options.database,
-  })
+  const client = new pg.Client({ host, port, user, password, database })
   await client.connect().catch((error: unknown) => {
     if (error instanceof pg.DatabaseError) throw new SqlError({ code: error.code ?? 'XX000', message: error.message })
     throw error
@@ -102,7 +103,7 @@ export async function asGate(options: ManagedOptions, ...statements: string[]): 
   }
 }
 
-export function contextOf(options: ManagedOptions): AttackContext {
+export function contextOf(options: Gated): AttackContext {
   const { administrator, database, roles, schemas } = options
   return {
     kind: 'managed',
