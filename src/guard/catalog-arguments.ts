@@ -12,6 +12,7 @@ import { constantOf, type Fields, isFields, kindOf, listOf, locationOf, namesOf,
 
 /** They tell of the whole cluster: only what stands in a catalog will do, and this database's own name. */
 const clusterWide: ReadonlySet<string> = new Set([
+  'acldefault',
   'has_database_privilege',
   'has_tablespace_privilege',
   'pg_database_size',
@@ -27,14 +28,31 @@ const clusterWide: ReadonlySet<string> = new Set([
 export function judgeCatalogArguments(judgement: Judgement, name: string, call: Fields, scope: Scope): void {
   const isClusterWide = clusterWide.has(name)
   if (judgement.stored && !isClusterWide) return
-  for (const arg of listOf(call.args)) {
-    const value = unwrap(arg, 'NamedArgExpr')?.arg ?? arg
+  const args = listOf(call.args)
+  const named = args.some(arg => unwrap(arg, 'NamedArgExpr') !== undefined)
+  const asked =
+    named || call.func_variadic === true ? args : args.filter((_, at) => isIdentifying(name, at, args.length))
+  for (const arg of asked) {
     const isFine = isClusterWide
-      ? comesFromCatalog(value, scope) || isOwnConstant(judgement, name, value)
-      : isDescribable(judgement, value, scope)
+      ? comesFromCatalog(arg, scope) || isOwnConstant(judgement, arg)
+      : isDescribable(judgement, arg, scope)
     if (!isFine) refuseArgument(judgement, name, call)
   }
 }
+
+/** Which arguments say what is asked about; the others are column numbers, flags, privileges. */
+function isIdentifying(name: string, at: number, count: number): boolean {
+  if (name.startsWith('has_') || name === 'pg_has_role') return at === 0 || (at === 1 && count > 2)
+  if (secondIdentifies.has(name)) return at === 1
+  return at === 0
+}
+
+const secondIdentifies: ReadonlySet<string> = new Set([
+  'acldefault',
+  'pg_describe_object',
+  'pg_identify_object',
+  'pg_identify_object_as_address',
+])
 
 function refuseArgument(judgement: Judgement, name: string, call: Fields): never {
   refuse(judgement, 'function', {
@@ -46,21 +64,11 @@ function refuseArgument(judgement: Judgement, name: string, call: Fields): never
   })
 }
 
-/** A flag, a privilege, the name of this database: no number, and no other name. */
-function isOwnConstant(judgement: Judgement, name: string, node: unknown): boolean {
+/** The name of this database, or nothing: no number, and no other name. */
+function isOwnConstant(judgement: Judgement, node: unknown): boolean {
   const constant = constantOf(stripCasts(node))
-  if (constant === undefined) return false
-  if (constant.type === 'boolean' || constant.type === 'null') return true
-  if (constant.type !== 'string') return isSubObject(name, constant.type)
-  return (
-    constant.value === judgement.context.catalog.database ||
-    /^(?:connect|create|temp|temporary|usage|member|set)\b/i.test(constant.value)
-  )
-}
-
-/** pg_describe_object(class, object, 0): the third is a column's number. */
-function isSubObject(name: string, type: string): boolean {
-  return type === 'integer' && /^pg_(?:describe|identify)_object/.test(name)
+  if (constant?.type === 'null') return true
+  return constant?.type === 'string' && constant.value === judgement.context.catalog.database
 }
 
 /** An object of this database: seen in a catalog, named by a text made of such, or written out. */
@@ -113,12 +121,19 @@ function isNameOfCatalog(judgement: Judgement, node: unknown, scope: Scope): boo
       const args = listOf(call?.args)
       if (name === 'to_regclass' || name === 'regclass')
         return args.length === 1 && isDescribable(judgement, args[0], scope)
+      if (name === 'replace') return isQuoteDoubling(args) && isNamePart(judgement, args[0], scope)
       if (name !== 'format' && name !== 'concat' && name !== 'quote_ident') return false
       return args.every(arg => isNamePart(judgement, arg, scope))
     }
     default:
       return false
   }
+}
+
+/** `replace(name, '"', '""')` */
+function isQuoteDoubling(args: readonly unknown[]): boolean {
+  const [from, to] = args.slice(1).map(constantOf)
+  return from?.type === 'string' && from.value === '"' && to?.type === 'string' && to.value === '""'
 }
 
 /** Dots and quotes between names are written out; names are not. */

@@ -91,8 +91,8 @@ export function judgeJoin(judgement: Judgement, fields: Fields, scope: Scope): v
   if (using !== '') scope.items.push({ type: 'other', name: using, source: undefined, renamed: [] })
   const alias = aliasOf(fields)
   if (alias.name === '') return
-  scope.items.length = before
-  scope.items.push({ type: 'other', name: alias.name, source: undefined, renamed: alias.columns })
+  const items = scope.items.splice(before)
+  scope.items.push({ type: 'join', name: alias.name, items, renamed: alias.columns })
 }
 
 function aliasOf(fields: Fields): { readonly name: string; readonly columns: readonly string[] } {

@@ -63,7 +63,7 @@ function judgeByRule(judgement: Judgement, rule: string, name: string, call: Cal
   const { fields } = call
   switch (rule) {
     case 'special':
-      return judgeSpecialFunction(judgement, name, fields, call.node)
+      return judgeSpecialFunction(judgement, name, fields, scope, call.node)
     case 'catalog-argument':
       return judgeCatalogArguments(judgement, name, fields, scope)
     case 'sized':

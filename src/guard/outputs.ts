@@ -89,16 +89,12 @@ function starQualifier(entry: unknown): string | undefined {
   return namesOf(unwrap(value, 'A_Indirection')?.indirection).at(-1) === '*' ? anyComposite : undefined
 }
 
+/** Two of one name could not be named from outside, so what has it for certain is what is meant. */
 function expandStar(scope: Scope, qualifier: string, name: string, budget: Budget): readonly Output[] | undefined {
   const items = qualifier === '' ? scope.items : scope.items.filter(item => item.name === qualifier)
-  if (items.length === 0) return undefined
-  const outputs: Output[] = []
-  for (const item of items) {
-    const has = hasColumn(item, name, budget)
-    if (has === undefined) return undefined
-    if (has) outputs.push({ value: columnOf(item.name, name), scope })
-  }
-  return outputs
+  const having = items.filter(item => hasColumn(item, name, budget) === true)
+  if (having.length > 0) return having.map(item => ({ value: columnOf(item.name, name), scope }))
+  return items.length > 0 && items.every(item => hasColumn(item, name, budget) === false) ? [] : undefined
 }
 
 function columnOf(item: string, column: string): unknown {
@@ -137,13 +133,19 @@ function lastTypeName(typeName: unknown): string {
 
 /** Whether a FROM item has a column of this name; undefined: cannot be told. */
 export function hasColumn(item: ScopeItem, name: string, budget: Budget): boolean | undefined {
-  if (item.renamed.includes(name)) return true
+  if (item.renamed.includes(name)) return item.type === 'join' ? undefined : true
   switch (item.type) {
     case 'relation':
       return item.renamed.length === 0 ? item.columns.has(name) : undefined
     case 'query': {
       const outputs = findOutputs(item.query, item.renamed, name, budget)
       return outputs === undefined ? undefined : outputs.length > 0
+    }
+    case 'join': {
+      if (item.renamed.length > 0 || !spend(budget)) return undefined
+      const answers = item.items.map(part => hasColumn(part, name, budget))
+      if (answers.includes(true)) return true
+      return answers.includes(undefined) ? undefined : false
     }
     case 'other':
       return item.name === name ? true : undefined

@@ -2,99 +2,143 @@
  * Whether an expression's value comes from a catalog of this database: what makes helpers that describe roles and
  * objects by number harmless (guard.md: "over a column of a pg_catalog relation in the same query").
  */
-import { type Budget, findOutputs, hasColumn, openBudget, outputsAt, spend } from './outputs.ts'
+import { type Budget, findOutputs, hasColumn, type Output, openBudget, outputsAt, spend } from './outputs.ts'
 import { findItems, type Scope, type ScopeItem } from './scope.ts'
-import { isFields, kindOf, listOf, namesOf, unwrap } from './tree.ts'
+import { type Fields, isFields, kindOf, listOf, namesOf, unwrap } from './tree.ts'
 
 /** Functions that only hand on or take apart what they are given. */
 const transparent = new Set(['aclexplode', 'unnest', 'quote_ident', 'min', 'max', 'array_agg', 'any_value'])
-/** Functions that name the caller's own place. */
-const own = new Set(['current_database', 'current_schema'])
+/** Functions that name the caller's own place, or relations found from one that was judged itself. */
+const own = new Set([
+  'current_database',
+  'current_schema',
+  'pg_partition_ancestors',
+  'pg_partition_root',
+  'pg_partition_tree',
+  'pg_my_temp_schema',
+])
 
-export function comesFromCatalog(node: unknown, scope: Scope, budget: Budget = openBudget()): boolean {
-  if (!isFields(node) || !spend(budget)) return false
+/** Where a name is being looked up, and how much looking is left. */
+interface Trace {
+  readonly budget: Budget
+  /** In a target list, which sees all of its own FROM; elsewhere what is seen depends on LATERAL. */
+  readonly inTargets: boolean
+}
+
+export function comesFromCatalog(node: unknown, scope: Scope): boolean {
+  return isTraced(node, scope, { budget: openBudget(), inTargets: false })
+}
+
+/** Whether it is plainly a column of this filtered catalog. */
+export function isColumnOf(node: unknown, relation: string, column: string, scope: Scope): boolean {
+  const names = namesOf(unwrap(node, 'ColumnRef')?.fields)
+  if (names.at(-1) !== column || !comesFromCatalog(node, scope)) return false
+  const items = names.length > 1 ? findItems(scope, names.at(-2) ?? '') : allItems(scope)
+  const budget = openBudget()
+  return items.every(item => {
+    const isIt = item.type === 'relation' && item.filtered && item.relation === relation
+    return isIt || hasColumn(item, column, budget) === false
+  })
+}
+
+function allItems(scope: Scope | undefined): readonly ScopeItem[] {
+  return scope === undefined ? [] : [...scope.items, ...allItems(scope.parent)]
+}
+
+function isTraced(node: unknown, scope: Scope, trace: Trace): boolean {
+  if (!isFields(node) || !spend(trace.budget)) return false
   const kind = kindOf(node)
+  const fields = kind === undefined ? undefined : unwrap(node, kind)
   switch (kind) {
     case 'ColumnRef':
-      return columnComesFromCatalog(namesOf(unwrap(node, 'ColumnRef')?.fields), scope, budget)
+      return isColumnTraced(namesOf(fields?.fields), scope, trace)
     case 'TypeCast':
-      return comesFromCatalog(unwrap(node, 'TypeCast')?.arg, scope, budget)
     case 'CollateClause':
-      return comesFromCatalog(unwrap(node, 'CollateClause')?.arg, scope, budget)
     case 'A_Indirection':
-      return comesFromCatalog(unwrap(node, 'A_Indirection')?.arg, scope, budget)
+      return isTraced(fields?.arg, scope, trace)
     case 'CoalesceExpr':
-      return allFromCatalog(unwrap(node, 'CoalesceExpr')?.args, scope, budget)
+      return areTraced(fields?.args, scope, trace)
     case 'A_ArrayExpr':
-      return allFromCatalog(unwrap(node, 'A_ArrayExpr')?.elements, scope, budget)
-    case 'FuncCall': {
-      const call = unwrap(node, 'FuncCall')
-      const name = namesOf(call?.funcname)
-      if (name.length > 1 && name[0] !== 'pg_catalog') return false
-      if (own.has(name.at(-1) ?? '')) return true
-      return transparent.has(name.at(-1) ?? '') && allFromCatalog(call?.args, scope, budget)
-    }
+      return areTraced(fields?.elements, scope, trace)
+    case 'FuncCall':
+      return isCallTraced(fields, scope, trace)
     case 'SQLValueFunction':
       return true
     case 'SubLink':
-      return subqueryComesFromCatalog(unwrap(node, 'SubLink')?.subselect, scope, budget)
+      return isSubqueryTraced(fields?.subselect, scope, trace)
     default:
       return false
   }
 }
 
-function allFromCatalog(list: unknown, scope: Scope, budget: Budget): boolean {
+function areTraced(list: unknown, scope: Scope, trace: Trace): boolean {
   const entries = listOf(list)
-  return entries.length > 0 && entries.every(entry => comesFromCatalog(entry, scope, budget))
+  return entries.length > 0 && entries.every(entry => isTraced(entry, scope, trace))
+}
+
+function isCallTraced(call: Fields | undefined, scope: Scope, trace: Trace): boolean {
+  const names = namesOf(call?.funcname)
+  const name = names.at(-1) ?? ''
+  if (names.length > 1 && names[0] !== 'pg_catalog') return false
+  if (own.has(name)) return true
+  const args = listOf(call?.args)
+  return areTraced(name === 'acldefault' ? args.slice(1) : transparent.has(name) ? args : [], scope, trace)
 }
 
 /** `(select column from catalog …)`; its scope is known once it has been judged. */
-function subqueryComesFromCatalog(subselect: unknown, scope: Scope, budget: Budget): boolean {
+function isSubqueryTraced(subselect: unknown, scope: Scope, trace: Trace): boolean {
   const select = unwrap(subselect, 'SelectStmt')
   const inner = scope.children.find(child => child.select === select)
-  const outputs = inner === undefined ? undefined : outputsAt(inner, 0, budget)
-  if (outputs === undefined || outputs.length === 0) return false
-  return outputs.every(output => comesFromCatalog(output.value, output.scope, budget))
+  return areOutputsTraced(inner === undefined ? undefined : outputsAt(inner, 0, trace.budget), trace)
 }
 
-/** Which FROM items a name can mean depends on LATERAL: every one that fits must lead to a catalog. */
-function columnComesFromCatalog(names: readonly string[], scope: Scope, budget: Budget): boolean {
+function areOutputsTraced(outputs: readonly Output[] | undefined, trace: Trace): boolean {
+  if (outputs === undefined || outputs.length === 0) return false
+  return outputs.every(output => isTraced(output.value, output.scope, { ...trace, inTargets: true }))
+}
+
+function isColumnTraced(names: readonly string[], scope: Scope, trace: Trace): boolean {
   const column = names.at(-1)
   if (column === undefined || column === '*') return false
   const qualifier = names.at(-2)
-  if (qualifier === undefined) return bareColumnComesFromCatalog(column, scope, budget)
-  const items = findItems(scope, qualifier)
-  return items.length > 0 && items.every(item => itemColumnComesFromCatalog(item, column, scope, budget))
+  if (qualifier === undefined) return isBareColumnTraced(column, scope, trace)
+  const near = scope.items.filter(item => item.name === qualifier)
+  const items = trace.inTargets && near.length > 0 ? near : findItems(scope, qualifier)
+  return items.length > 0 && items.every(item => isItemColumnTraced(item, column, scope, trace))
 }
 
-function bareColumnComesFromCatalog(column: string, scope: Scope, budget: Budget): boolean {
+/** Every column that the name could mean must lead to a catalog; what cannot be told may not come before one that can. */
+function isBareColumnTraced(column: string, scope: Scope, trace: Trace): boolean {
   let found = false
   for (let level: Scope | undefined = scope; level !== undefined; level = level.parent) {
     let unsure = false
     for (const item of level.items) {
-      const has = hasColumn(item, column, budget)
-      if (has === true && !itemColumnComesFromCatalog(item, column, level, budget)) return false
+      const has = hasColumn(item, column, trace.budget)
+      if (has === true && !isItemColumnTraced(item, column, level, trace)) return false
       if (has === true) found = true
       if (has === undefined) unsure = true
     }
     if (unsure && !found) return false
+    if (found && trace.inTargets && level === scope) return true
   }
   return found
 }
 
-function itemColumnComesFromCatalog(item: ScopeItem, column: string, scope: Scope, budget: Budget): boolean {
+function isItemColumnTraced(item: ScopeItem, column: string, scope: Scope, trace: Trace): boolean {
   switch (item.type) {
     case 'relation':
-      return (
-        (item.schema === 'pg_catalog' || item.schema === 'information_schema') &&
-        hasColumn(item, column, budget) === true
-      )
-    case 'query': {
-      const outputs = findOutputs(item.query, item.renamed, column, budget)
-      if (outputs === undefined || outputs.length === 0) return false
-      return outputs.every(output => comesFromCatalog(output.value, output.scope, budget))
+      return isCatalogSchema(item.schema) && hasColumn(item, column, trace.budget) === true
+    case 'query':
+      return areOutputsTraced(findOutputs(item.query, item.renamed, column, trace.budget), trace)
+    case 'join': {
+      const having = item.items.filter(part => hasColumn(part, column, trace.budget) !== false)
+      return having.length > 0 && having.every(part => isItemColumnTraced(part, column, scope, trace))
     }
     case 'other':
-      return item.source !== undefined && comesFromCatalog(item.source, scope, budget)
+      return item.source !== undefined && isTraced(item.source, scope, trace)
   }
+}
+
+function isCatalogSchema(schema: string): boolean {
+  return schema === 'pg_catalog' || schema === 'information_schema'
 }

@@ -170,7 +170,8 @@ function judgeCatalogRelation(judgement: Judgement, fields: Fields, schema: stri
   const rule = judgement.manifest.relations.get(qualified)
   judgement.relations.add(qualified)
   if (rule === 'allow') return false
-  if (rule === 'filtered' && !judgement.stored && judgement.context.catalog.filteredViews.has(name.name)) {
+  const hasTwin = schema === 'pg_catalog' && judgement.context.catalog.filteredViews.has(name.name)
+  if (hasTwin && !judgement.stored) {
     spliceFilteredRelation(judgement, fields)
     return true
   }

@@ -38,7 +38,14 @@ export type ScopeItem =
       readonly aliased: boolean
     }
   | { readonly type: 'query'; readonly name: string; readonly query: Query; readonly renamed: readonly string[] }
-  /** A function, XMLTABLE, JSON_TABLE or the alias of a join: columns are not known. */
+  /** A join with an alias, which hides what it joins. */
+  | {
+      readonly type: 'join'
+      readonly name: string
+      readonly items: readonly ScopeItem[]
+      readonly renamed: readonly string[]
+    }
+  /** A function, XMLTABLE, JSON_TABLE, JOIN … USING (…) AS: columns are not known. */
   | {
       readonly type: 'other'
       readonly name: string

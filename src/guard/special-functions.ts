@@ -1,16 +1,24 @@
 /** Functions of the session: settings, its pid, its locks. */
 import { type Judgement, refuse } from './judgement.ts'
+import { isColumnOf } from './provenance.ts'
+import type { Scope } from './scope.ts'
 import { isShown, judgeSetting, mayHoldValue, splitIdentifierList } from './settings.ts'
 import { spliceVirtualPid } from './splice-calls.ts'
 import { castString, constantOf, constantText, type Fields, listOf, locationOf, numberOf, unwrap } from './tree.ts'
 import type { SetConfigCall } from './verdict.ts'
 
-export function judgeSpecialFunction(judgement: Judgement, name: string, call: Fields, node: Fields): void {
+export function judgeSpecialFunction(
+  judgement: Judgement,
+  name: string,
+  call: Fields,
+  scope: Scope,
+  node: Fields,
+): void {
   switch (name) {
     case 'pg_backend_pid':
       return spliceVirtualPid(judgement, call, node)
     case 'current_setting':
-      return judgeCurrentSetting(judgement, call)
+      return judgeCurrentSetting(judgement, call, scope)
     case 'set_config':
       return judgeSetConfig(judgement, call, node)
     default:
@@ -24,11 +32,12 @@ export function judgeSpecialFunction(judgement: Judgement, name: string, call: F
 }
 
 /** A stored definition's own settings (`current_setting('app.tenant')` in row security) are the owner's affair. */
-function judgeCurrentSetting(judgement: Judgement, call: Fields): void {
+function judgeCurrentSetting(judgement: Judgement, call: Fields, scope: Scope): void {
   if (judgement.stored) return
   const [name] = listOf(call.args)
   const setting = castString(name)
   if (setting !== undefined && isShown(setting)) return
+  if (isColumnOf(name, 'pg_settings', 'name', scope)) return
   refuse(judgement, 'setting', {
     code: '42501',
     message:
