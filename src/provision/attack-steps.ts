@@ -53,8 +53,10 @@ export interface StepAttack {
 const readWrite = 'set transaction read write'
 const thing = 'postern_self_attack'
 
-export function stepAttacks(context: AttackContext): StepAttack[] {
+/** `dblinkSchema`: where the extension's functions are, or null. */
+export function stepAttacks(context: AttackContext, dblinkSchema: string | null): StepAttack[] {
   return [
+    ...(dblinkSchema === null ? [] : [dialOut(context, dblinkSchema)]),
     ...context.otherRoles.flatMap(role => roleEscapes(context, role)),
     ...writes(context),
     ...secrets(context),
@@ -164,6 +166,20 @@ function filesAndPrograms(context: AttackContext): StepAttack[] {
     steps,
     mend: signature === '' ? [] : [`revoke execute on function pg_catalog.${signature} from ${granteesOf(context)}`],
   }))
+}
+
+/** Back into the same server without a password: refused to all but superusers before anything is sent. */
+function dialOut(context: AttackContext, schema: string): StepAttack {
+  const dblink = quoteRelation(schema, 'dblink')
+  return {
+    name: 'connect by dblink',
+    class: 'sql-in-text',
+    kind: 'must-fail',
+    steps: [
+      `select x from ${dblink}('host=127.0.0.1 connect_timeout=2 port=' || pg_catalog.current_setting('port'), 'select 1') as t(x int)`,
+    ],
+    mend: [`revoke execute on function ${dblink}(text, text) from ${granteesOf(context)}`],
+  }
 }
 
 /** No privilege governs these, or the functions are a superuser's to revoke; printed so that nobody thinks otherwise. */

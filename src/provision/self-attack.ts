@@ -42,7 +42,9 @@ export async function attackDatabase(
   const outcomes: AttackOutcome[] = [await attackPooler(connect)]
   const connection = await connect()
   try {
-    for (const attack of stepAttacks(context)) outcomes.push(await trySteps(connection.query, attack))
+    const [dblink] = await connection.query(dblinkSchema)
+    for (const attack of stepAttacks(context, dblink?.[0] ?? null))
+      outcomes.push(await trySteps(connection.query, attack))
     for (const attack of reportAttacks(context)) {
       outcomes.push(...(await askReport(connection.query, attack.name, attack.class, attack.sql)))
     }
@@ -52,6 +54,9 @@ export async function attackDatabase(
   }
   return { passed: outcomes.every(({ kind, verdict }) => kind === 'guard-only' || verdict === 'held'), outcomes }
 }
+
+const dblinkSchema = `select n.nspname from pg_catalog.pg_extension e
+  join pg_catalog.pg_namespace n on n.oid = e.extnamespace where e.extname = 'dblink'`
 
 /** As the reader, then as the bare login: broken if either gets through. */
 async function trySteps(query: TextQuery, attack: StepAttack): Promise<AttackOutcome> {

@@ -45,6 +45,21 @@ describe('a database as it was provisioned', () => {
     expect(names).not.toContain('hold an advisory lock')
   })
 
+  it('has dblink for nobody but its owner', async () => {
+    const names = async () => {
+      const report = await attackDatabase(() => connectGate(acme), contextOf(acme))
+      expect(report.passed, brokenLocks(report).join(', ')).toBe(true)
+      return report.outcomes.filter(({ verdict }) => verdict === 'broken').map(({ name }) => name)
+    }
+    await asSuperuser(acme.database, async query => {
+      await query('create extension dblink schema app')
+    })
+    expect(await names()).toContain('connections outwards')
+    await provisionManaged(acme)
+    expect(await names()).not.toContain('connections outwards')
+    await asSuperuser(acme.database, query => query('drop extension dblink'))
+  })
+
   it('is as it was before', async () => {
     const state = () =>
       asSuperuser(acme.database, query =>
