@@ -31,24 +31,22 @@ export function describeCommand(name: string, summary: string, examples: readonl
   return command.addHelpText('after', `\nExamples:\n${examples.map(example => `  $ postern ${example}`).join('\n')}`)
 }
 
-export interface RunOptions {
-  /** Standard error belongs to people: logs go to this file of the data folder, unless the settings name another. */
-  readonly logFile?: string
-}
+/** `command`: done in a moment, it logs what went wrong alone. `screen`: it stays, standard error belongs to people. */
+export type LogKind = 'command' | 'service' | 'screen'
 
 /** Runs `work` with all that a command needs; an error is told and becomes the exit code. `false` from it means refused. */
 export async function runCommand(
   cli: Cli,
   command: Command,
   work: (run: Run) => Promise<unknown>,
-  o: RunOptions = {},
+  logs: LogKind = 'command',
 ): Promise<void> {
   const given = command.optsWithGlobals<{ json?: boolean; config?: string }>()
   const terminal = createTerminal(cli.streams, { json: given.json === true, colour: !colourRefused() })
   let log: Log | undefined
   try {
     const loaded = loadConfig(given.config)
-    log = openLog(loaded.config, o)
+    log = openLog(loaded, logs)
     if ((await work({ terminal, ...loaded, log, signal: cli.signal })) === false) cli.exitCode = 1
   } catch (thrown) {
     const error = toFailure(thrown)
@@ -58,10 +56,11 @@ export async function runCommand(
   }
 }
 
-function openLog({ dataDir, log }: Config, o: RunOptions): Log {
-  const file = log.file ?? (o.logFile === undefined ? null : join(dataDir, o.logFile))
-  if (file !== null) mkdirSync(dirname(file), { recursive: true })
-  return createLog(log.level, file)
+function openLog({ config, said }: LoadedConfig, kind: LogKind): Log {
+  const { level, file } = config.log
+  const to = file ?? (kind === 'screen' ? join(config.dataDir, 'postern.log') : null)
+  if (to !== null) mkdirSync(dirname(to), { recursive: true })
+  return createLog(kind === 'command' && said('log.level') === undefined ? 'warn' : level, to)
 }
 
 /** Settings and arguments that are not understood are 2, everything else that fails is 1. */

@@ -1,12 +1,31 @@
 /** All commands, and what a command line that names none of them is told. */
 import { CommanderError } from 'commander'
+import { checkCommand } from './check.ts'
 import { type Cli, describeCommand } from './command.ts'
 import { configCommand } from './config.ts'
 import { databaseCommand } from './database.ts'
+import { doctorCommand } from './doctor.ts'
+import { gatewayCommand } from './gateway.ts'
+import { migrateCommand } from './migrate.ts'
+import { queryCommand } from './query.ts'
 import { serverCommand } from './server.ts'
 import { tenantCommand } from './tenant.ts'
 import { upCommand } from './up.ts'
 import { userCommand } from './user.ts'
+
+const commands = [
+  upCommand,
+  gatewayCommand,
+  migrateCommand,
+  tenantCommand,
+  databaseCommand,
+  serverCommand,
+  userCommand,
+  checkCommand,
+  queryCommand,
+  configCommand,
+  doctorCommand,
+]
 
 /** Runs one command line. Returns the exit code: 0 done, 1 refused or failed, 2 not understood. */
 export async function runProgram(cli: Cli, version: string, args: readonly string[]): Promise<number> {
@@ -19,8 +38,7 @@ export async function runProgram(cli: Cli, version: string, args: readonly strin
     .version(version)
     .option('--config <file>', 'settings file; default postern.yml, or what POSTERN_CONFIG names')
     .option('--json', 'answer in JSON')
-  for (const build of [upCommand, tenantCommand, databaseCommand, serverCommand, userCommand, configCommand])
-    program.addCommand(build(cli))
+  for (const build of commands) program.addCommand(build(cli))
   for (const command of [program, ...program.commands, ...program.commands.flatMap(command => command.commands)]) {
     command
       .showHelpAfterError('(--help shows how it is used)')

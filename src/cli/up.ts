@@ -4,11 +4,12 @@ import { type DatabaseRow, listDatabases } from '../control/database-rows.ts'
 import { SqlError } from '../errors.ts'
 import { makeDemoTenant } from '../serve/demo.ts'
 import { type DemoEnv, readDemoEnv, writeDemoEnv } from '../serve/demo-env.ts'
-import { type Serving, startServing } from '../serve/doors.ts'
+import type { Serving } from '../serve/doors.ts'
 import { registerEmbedded } from '../serve/embedded-server.ts'
 import { databaseUrl, openStores, type Stores } from '../serve/stores.ts'
 import { administrationOf } from './administer.ts'
 import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
+import { stopped } from './gateway.ts'
 import { generatePassword } from './user.ts'
 import { welcome } from './welcome.ts'
 
@@ -19,7 +20,7 @@ export function upCommand(cli: Cli): Command {
     ['up', 'up --no-demo', 'up --config postern.yml'],
   ).option('--no-demo', 'no demo tenants')
   return command.action((options: { demo: boolean }) =>
-    runCommand(cli, command, run => up(run, options.demo), { logFile: 'postern.log' }),
+    runCommand(cli, command, run => up(run, options.demo), 'screen'),
   )
 }
 
@@ -40,6 +41,7 @@ async function up(run: Run, demo: boolean): Promise<void> {
     if (stores.cluster !== undefined) await registerEmbedded(stores.cluster, administrationOf(stores))
     const env = demo && !run.signal.aborted ? await prepareDemo(run, stores, step) : undefined
     if (run.signal.aborted) return
+    const { startServing } = await import('../serve/doors.ts')
     serving = await startServing(config, stores, log)
     step(`listening on ${config.gateway.host} port ${serving.gateway.port}`)
     await serving.databases.proveAll()
@@ -87,13 +89,6 @@ async function prepareDemo(run: Run, stores: Stores, step: (what: string) => voi
 /** An address that listens for everybody is reached on this machine by the loopback one. */
 function reachable(host: string): string {
   return host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
-}
-
-function stopped(signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 function alreadyRuns(dataDir: string): SqlError {

@@ -10,7 +10,7 @@ import type { Parser } from '../guard/parse.ts'
 import type { Policy } from '../guard/policy.ts'
 import { reviewCatalog } from '../guard/review.ts'
 import type { Log } from '../observe/log.ts'
-import type { AttackOutcome, AttackReport } from '../provision/self-attack.ts'
+import type { AttackReport } from '../provision/self-attack.ts'
 import { catalogVersion, readCatalog } from '../provision/snapshot.ts'
 import type { ServedDatabase, SessionPrincipal } from '../session/served-database.ts'
 import { Sweep, type Swept } from '../session/sweep.ts'
@@ -194,15 +194,13 @@ export class Served implements ServedDatabase {
     const report = await attackGate(this.#way, this.row, () => this.#connect())
     this.#report = report
     this.#refusal = report.passed ? null : notServed(this.alias)
-    for (const outcome of report.outcomes) if (outcome.verdict !== 'held') this.#tell(outcome)
+    for (const { name, kind, verdict, evidence, mend } of report.outcomes) {
+      if (kind !== 'must-fail' || verdict === 'held') continue
+      this.log.error({ attack: name, verdict, evidence, mend }, 'a lock does not hold: the database is not served')
+    }
+    if (report.passed) this.log.info(this.proof(), 'all locks hold')
     if (this.#refusal === null) await this.refreshCatalog()
     return report
-  }
-
-  #tell({ name, kind, verdict, evidence, mend }: AttackOutcome): void {
-    const fields = { attack: name, verdict, evidence, mend }
-    if (kind === 'must-fail') this.log.error(fields, 'a lock does not hold: the database is not served')
-    else this.log.info(fields, 'only the guard stops this')
   }
 
   async #readCatalog(): Promise<CatalogSnapshot> {

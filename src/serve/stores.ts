@@ -37,9 +37,11 @@ export async function openStores(config: Config, log: Log, o: { readonly migrate
   try {
     const connection = cluster === undefined ? named! : await makeControlDatabase(cluster)
     const migrated = await bringUpToDate(connection, o.migrate || cluster !== undefined)
-    const onFault = (error: Error) => log.warn({ error }, 'a connection to the control database was lost')
+    let closing = false
+    const onFault = (error: Error) => closing || log.warn({ error }, 'a connection to the control database was lost')
     const control = openControlPool({ connection, as: 'service', onFault })
     const close = async () => {
+      closing = true
       await control.end()
       await cluster?.stop()
     }

@@ -1,0 +1,100 @@
+/** What the control database and the tenants' databases must be. */
+import type { Pool } from 'pg'
+import type { Config } from '../config.ts'
+import type { Administration } from '../control/administration.ts'
+import { type DatabaseRow, listDatabases } from '../control/database-rows.ts'
+import { toSqlError } from '../errors.ts'
+import { checkRow } from './database-check.ts'
+import type { Finding } from './finding.ts'
+import type { Stores } from './stores.ts'
+
+const clockDifferenceMaxMs = 5_000
+const majorMin = 14
+
+export async function checkStores(config: Config, stores: Stores, administration: Administration): Promise<Finding[]> {
+  const databases = await listDatabases(stores.control)
+  const findings = [
+    await checkControl(stores.control),
+    ...(await checkClock(stores.control)),
+    await checkAuditLog(stores.control),
+  ]
+  if (databases.length === 0)
+    findings.push({ what: 'databases', state: 'doubt', found: 'none yet', mend: 'postern database add --help' })
+  for (const row of databases)
+    if (row.disabledAt === null) findings.push(await checkDatabase(config, administration, row))
+  return findings
+}
+
+async function checkControl(control: Pool): Promise<Finding> {
+  const answer = await control.query<{ major: number; name: string }>(
+    `select pg_catalog.current_setting('server_version_num')::integer / 10000 as major, pg_catalog.current_database() as name`,
+  )
+  const { major, name } = answer.rows[0]!
+  const state = major >= majorMin ? 'good' : 'fault'
+  return {
+    what: 'control database',
+    state,
+    found: `${name} on Postgres ${major}, up to date`,
+    mend: `Postgres ${majorMin} or later is needed.`,
+  }
+}
+
+async function checkClock(control: Pool): Promise<Finding[]> {
+  const before = Date.now()
+  const answer = await control.query<{ now: Date }>('select pg_catalog.clock_timestamp() as now')
+  const differenceMs = Math.abs(answer.rows[0]!.now.getTime() - (before + Date.now()) / 2)
+  if (differenceMs < clockDifferenceMaxMs) return []
+  return [
+    {
+      what: 'clock',
+      state: 'doubt',
+      found: `${Math.round(differenceMs / 1000)} s from the control database's`,
+      mend: 'Let both machines keep time by NTP.',
+    },
+  ]
+}
+
+async function checkAuditLog(control: Pool): Promise<Finding> {
+  const what = 'audit log'
+  const answer = await control.query<{ insert: boolean; more: boolean }>(
+    `select pg_catalog.has_table_privilege('postern.audit_log', 'insert') as insert,
+       pg_catalog.has_table_privilege('postern.audit_log', 'update, delete, truncate') as more`,
+  )
+  const { insert, more } = answer.rows[0]!
+  if (!insert) return { what, state: 'fault', found: 'cannot be written', mend: 'postern migrate' }
+  if (more)
+    return {
+      what,
+      state: 'fault',
+      found: 'the service may change it',
+      mend: 'revoke update, delete, truncate on postern.audit_log from postern_service',
+    }
+  return { what, state: 'good', found: 'may be added to and not changed' }
+}
+
+async function checkDatabase(config: Config, administration: Administration, row: DatabaseRow): Promise<Finding> {
+  const what = `database ${row.tenantName}/${row.alias}`
+  const mend = `postern database check ${row.alias} --tenant ${row.tenantName}`
+  try {
+    const { after, unreachable, facts } = await checkRow(config, administration, row, false)
+    if (after === null) return { what, state: 'fault', found: unreachable?.message ?? 'cannot be reached', mend }
+    const open = after.outcomes.filter(({ kind, verdict }) => kind === 'must-fail' && verdict !== 'held')
+    if (open.length > 0)
+      return {
+        what,
+        state: 'fault',
+        found: `${open.length} locks do not hold: ${open.map(({ name }) => name).join(', ')}`,
+        mend,
+      }
+    const filtered = facts?.filteredCatalogs === true
+    const catalogs = filtered ? '' : '; cluster-wide catalogs are refused'
+    return {
+      what,
+      state: filtered ? 'good' : 'doubt',
+      found: `Postgres ${facts?.major}, all locks hold${catalogs}`,
+      mend: `${mend} --apply`,
+    }
+  } catch (thrown) {
+    return { what, state: 'fault', found: toSqlError(thrown).message, mend }
+  }
+}
