@@ -2,18 +2,8 @@
  * What a session does for one judged statement: the text that goes upstream (the client's own, spliced, or our own words
  * where the guard says that we answer), and what its completion means for the client's state.
  */
-import { SqlError, type SqlErrorFields } from '../errors.ts'
-import type { Limits } from '../guard/policy.ts'
-import type {
-  AnswerVerdict,
-  RunVerdict,
-  SetConfigCall,
-  Splice,
-  StatementKind,
-  TransactionAnswer,
-} from '../guard/verdict.ts'
-import { planTransaction } from './plan-transaction.ts'
-import { type ClientSettings, durationMs, quoteValues } from './settings.ts'
+import type { SqlErrorFields } from '../errors.ts'
+import type { SetConfigCall, Splice, StatementKind, TransactionAnswer } from '../guard/verdict.ts'
 
 export type Effect =
   | { readonly type: 'none' }
@@ -56,9 +46,6 @@ export interface Plan {
   readonly exits: boolean
 }
 
-/** Succeeds anywhere, changes nothing for a reader, gives no rows: carries the tag of what we answer ourselves. */
-const noOperation = 'discard sequences'
-
 export const plain = {
   splices: undefined,
   tag: undefined,
@@ -68,186 +55,6 @@ export const plain = {
   relations: [],
   exits: false,
 } as const
-
-/** @param virtualPid what pg_backend_pid() says to this client */
-export function planRun(verdict: RunVerdict, virtualPid: number): Plan {
-  const effect: Effect = verdict.effect.type === 'rows' ? { type: 'rows', sets: verdict.sets } : verdict.effect
-  const splices = verdict.splices.some(splice => splice.fill !== undefined)
-    ? verdict.splices.map(splice => fill(splice, virtualPid))
-    : verdict.splices
-  return {
-    ...plain,
-    kind: verdict.statementKind,
-    text: splices === verdict.splices ? verdict.text : refill(verdict, splices),
-    splices,
-    effect,
-    limitPushed: verdict.limitPushed,
-    dirties: verdict.dirties,
-    relations: verdict.relations,
-  }
-}
-
-function fill(splice: Splice, virtualPid: number): Splice {
-  if (splice.fill === undefined) return splice
-  return { ...splice, text: splice.text.replace(/\d+/, String(virtualPid)) }
-}
-
-/** The verdict's text with the placeholders of its fills replaced, back to front. */
-function refill(verdict: RunVerdict, filled: readonly Splice[]): string {
-  let text = verdict.text
-  let shift = verdict.splices.reduce((sum, splice) => sum + splice.text.length - (splice.end - splice.start), 0)
-  for (let i = filled.length - 1; i >= 0; i--) {
-    const before = verdict.splices[i]!
-    shift -= before.text.length - (before.end - before.start)
-    const at = before.start + shift
-    text = text.slice(0, at) + filled[i]!.text + text.slice(at + before.text.length)
-  }
-  return text
-}
-
-export interface PlanContext {
-  readonly limits: Limits
-  readonly settings: ClientSettings
-  /** `alice@acme` */
-  readonly login: string
-  /** Rows that a cursor has already given. */
-  readonly cursorRows: (name: string) => number
-}
-
-/** @throws SqlError for values that no setting takes. */
-export function planAnswer(verdict: AnswerVerdict, context: PlanContext): Plan {
-  const answer = verdict.answer
-  const base = { ...plain, kind: verdict.statementKind }
-  switch (answer.type) {
-    case 'empty':
-      return { ...base, text: '', effect: { type: 'none' } }
-    case 'set':
-      return planSet(answer.name, answer.values, answer.local, answer.tag, context)
-    case 'show':
-      return { ...base, text: showText(answer.name, context.login), effect: { type: 'none' }, tag: 'SHOW' }
-    case 'show-all':
-      return {
-        ...base,
-        text: 'select name, setting, short_desc as description from postern_catalog.pg_settings order by 1',
-        effect: { type: 'none' },
-        tag: 'SHOW',
-      }
-    case 'reset-all':
-      return { ...base, text: noOperation, effect: { type: 'reset-all', discard: false }, tag: 'RESET' }
-    case 'role-default':
-      return { ...base, text: noOperation, effect: { type: 'none' }, tag: answer.tag }
-    case 'discard':
-      return planDiscard(answer.target)
-    case 'unlisten':
-      return { ...base, text: noOperation, effect: { type: 'none' }, tag: 'UNLISTEN' }
-    case 'deallocate':
-      return {
-        ...base,
-        text: noOperation,
-        effect: { type: 'deallocate', name: answer.name },
-        tag: answer.name === null ? 'DEALLOCATE ALL' : 'DEALLOCATE',
-      }
-    case 'close-cursor':
-      return {
-        ...base,
-        text: answer.cursor === null ? 'close all' : `close ${quoteName(answer.cursor)}`,
-        effect: { type: 'close-cursor', cursor: answer.cursor },
-      }
-    case 'advisory-unlock-all':
-      return { ...base, text: `select pg_catalog.void_in('') as ${quoteName(answer.column)}`, effect: { type: 'none' } }
-    case 'fetch':
-      return planFetch(answer, context)
-    case 'transaction':
-      return planTransaction(answer)
-  }
-}
-
-function showText(name: string, login: string): string {
-  if (name === 'session_authorization') return `select ${quoteValues([login])}::text as session_authorization`
-  return `show ${quoteName(name)}`
-}
-
-function planDiscard(target: 'ALL' | 'PLANS' | 'TEMP' | 'SEQUENCES'): Plan {
-  const effect: Effect = target === 'ALL' ? { type: 'reset-all', discard: true } : { type: 'none' }
-  return { ...plain, kind: 'discard', text: noOperation, effect, tag: `DISCARD ${target}` }
-}
-
-const capped = {
-  statement_timeout: 'statementTimeoutMs',
-  lock_timeout: 'lockTimeoutMs',
-  idle_in_transaction_session_timeout: 'idleInTransactionTimeoutMs',
-  transaction_timeout: 'transactionTimeoutMs',
-} as const
-
-/** A SET in our own words; a timeout above its cap, or 0 (none), is lowered to it with a notice. */
-export function planSet(
-  name: string,
-  values: readonly string[] | null,
-  local: boolean,
-  tag: string,
-  context: PlanContext,
-): Plan {
-  const initial = context.settings.initialValue(name)
-  const { value, notice } = values === null ? { value: null, notice: undefined } : clamp(name, values, context.limits)
-  const scope = local ? 'set local' : 'set'
-  const target = value ?? initial
-  return {
-    ...plain,
-    kind: 'set',
-    text: target === null ? `${scope} ${name} to default` : `${scope} ${name} to ${target}`,
-    effect: { type: 'set', changes: [{ name, value }], local },
-    tag,
-    notices: notice === undefined ? [] : [notice],
-  }
-}
-
-function clamp(name: string, values: readonly string[], limits: Limits): { value: string; notice?: SqlErrorFields } {
-  if (!(name in capped)) return { value: quoteValues(values) }
-  const limitMs = limits[capped[name as keyof typeof capped]]
-  const text = values[0] ?? ''
-  const askedMs = durationMs(text)
-  if (askedMs === undefined) {
-    throw new SqlError({
-      code: '22023',
-      message: `invalid value for parameter "${name}": "${text}"`,
-      hint: 'Valid units for this parameter are "us", "ms", "s", "min", "h", and "d".',
-    })
-  }
-  if (askedMs > 0 && askedMs <= limitMs) return { value: quoteValues(values) }
-  return {
-    value: quoteValues([String(limitMs)]),
-    notice: {
-      code: '01000',
-      message: `${name} is limited to ${limitMs} ms here`,
-      hint: 'Ask whoever runs this gateway to raise the limit.',
-    },
-  }
-}
-
-function planFetch(
-  answer: { cursor: string; direction: string; count: number | null; move: boolean },
-  context: PlanContext,
-): Plan {
-  const left = Math.max(0, context.limits.rowsMax - context.cursorRows(answer.cursor)) + 1
-  const verb = answer.move ? 'move' : 'fetch'
-  const stepping = answer.direction === 'forward' || answer.direction === 'backward'
-  const wanted =
-    answer.count === null
-      ? answer.move
-        ? 'all'
-        : String(left)
-      : String(answer.move || !stepping ? answer.count : clampCount(answer.count, left))
-  return {
-    ...plain,
-    kind: 'fetch',
-    text: `${verb} ${answer.direction} ${wanted} from ${quoteName(answer.cursor)}`,
-    effect: { type: 'fetch', cursor: answer.cursor, move: answer.move },
-  }
-}
-
-function clampCount(count: number, left: number): number {
-  return count < 0 ? Math.max(count, -left) : Math.min(count, left)
-}
 
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`

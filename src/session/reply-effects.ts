@@ -15,13 +15,6 @@ const ownParameters: ReadonlySet<string> = new Set([
   'in_hot_standby',
   'scram_iterations',
 ])
-/** What a report may never say: the text that was judged would mean something else. */
-const pinned: ReadonlyMap<string, string> = new Map([
-  ['standard_conforming_strings', 'on'],
-  ['client_encoding', 'UTF8'],
-  ['default_transaction_read_only', 'on'],
-])
-
 export class ReplyEffects implements ReplyHost {
   private readonly state: SessionState
   /** After an error of ours in an extended series: nothing passes until its ReadyForQuery. */
@@ -121,10 +114,8 @@ export class ReplyEffects implements ReplyHost {
 
   parameterChanged(name: string, value: string): boolean {
     const { parameters, lease } = this.state
-    lease.upstream?.parameters.set(name, value)
-    const must = pinned.get(name)
-    if (must !== undefined && value !== must)
-      throw new SqlError({ code: '08P01', message: `the database server changed ${name}` })
+    // Destroys the connection where a pin is left: what was judged would mean something else there.
+    lease.upstream?.report({ name, value })
     if (ownParameters.has(name) || parameters.get(name) === value) return false
     parameters.set(name, value)
     return !this.state.starting

@@ -167,11 +167,19 @@ export function splitIdentifiers(text: string): string[] | undefined {
   return names
 }
 
+const units: ReadonlyMap<string, number> = new Map([
+  ['us', 0.001],
+  ['ms', 1],
+  ['s', 1_000],
+  ['min', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+])
+
 /** A duration setting's value (`5000`, `'30s'`, `1min`) in milliseconds; undefined: not one that Postgres takes. */
 export function durationMs(text: string): number | undefined {
   const match = /^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*$/.exec(text)
   if (match === null) return undefined
-  const units = { us: 0.001, ms: 1, s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 }
-  const unit = match[2] ?? 'ms'
-  return unit in units ? Math.round(Number(match[1]) * units[unit as keyof typeof units]) : undefined
+  const unit = units.get(match[2] ?? 'ms')
+  return unit === undefined ? undefined : Math.round(Number(match[1]) * unit)
 }
