@@ -1,14 +1,7 @@
 /** From a verdict to its plan. */
 import { SqlError, type SqlErrorFields } from '../errors.ts'
 import type { Limits } from '../guard/policy.ts'
-import type {
-  AnswerVerdict,
-  RunVerdict,
-  SetConfigCall,
-  Splice,
-  StatementKind,
-  TransactionAnswer,
-} from '../guard/verdict.ts'
+import type { AnswerVerdict, RunVerdict, Splice } from '../guard/verdict.ts'
 import { type Effect, type Plan, plain, quoteName } from './plan.ts'
 import { planTransaction } from './plan-transaction.ts'
 import { type ClientSettings, durationMs, quoteValues } from './settings.ts'
