@@ -1,6 +1,5 @@
 /** Who changes the control database, and the transaction in which every change is made and recorded. */
 import type { ClientBase, Pool } from 'pg'
-import type { AuditRecord } from '../audit/record.ts'
 import type { Sealer } from './sealer.ts'
 
 export interface Administration {
@@ -8,7 +7,7 @@ export interface Administration {
   readonly sealer: Sealer
   readonly actor: Actor
   /** Writes the record in the same transaction as the act: audit's `insertRecord`. */
-  readonly record: (client: ClientBase, record: AuditRecord) => Promise<void>
+  readonly record: (client: ClientBase, record: ActRecord) => Promise<void>
 }
 
 export interface Actor {
@@ -19,6 +18,18 @@ export interface Actor {
   readonly address?: string | undefined
   readonly session: string
   readonly requestId: string
+}
+
+/** The audit record of an act (one of audit's AuditRecords). */
+interface ActRecord extends Actor {
+  /** Milliseconds since the epoch. */
+  readonly time: number
+  readonly kind: 'administration'
+  readonly tenant?: string | undefined
+  readonly tenantId?: string | undefined
+  readonly database?: string | undefined
+  readonly verdict: 'done'
+  readonly detail: Readonly<Record<string, unknown>>
 }
 
 /** What the audit log says of an act. Never holds a secret. */
@@ -58,7 +69,7 @@ export async function administer<T>(
   }
 }
 
-function recordOf(actor: Actor, act: Act): AuditRecord {
+function recordOf(actor: Actor, act: Act): ActRecord {
   return {
     time: Date.now(),
     kind: 'administration',

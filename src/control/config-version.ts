@@ -1,4 +1,5 @@
 /** How running instances learn of a change in the control database: a NOTIFY by trigger, and asking now and then. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Notification, Pool, PoolClient } from 'pg'
 
 export interface ChangeWatch {
@@ -6,6 +7,8 @@ export interface ChangeWatch {
   readonly version: bigint
   /** False: changes cannot be seen just now; what was read before may be out of date. */
   readonly connected: boolean
+  /** The version that `onChange` has taken over. */
+  readonly applied: bigint
   close(): Promise<void>
 }
 
@@ -17,14 +20,18 @@ export interface WatchOptions {
   readonly onFault?: ((error: Error) => void) | undefined
 }
 
+/** Takes a change over. Where it rejects it is called again, so that no change is missed. */
+export type ChangeListener = (version: bigint) => void | Promise<void>
+
 /**
  * Calls `onChange` within a second of every committed change; after a lost connection, once it stands again and the
- * version has moved. Takes one connection of the pool for itself. Resolves when it listens, and rejects where that
- * fails at first; later losses are mended with growing pauses.
+ * version has moved. Never twice at once: changes that come meanwhile are taken over together afterwards. Takes one
+ * connection of the pool for itself. Resolves when it listens, and rejects where that fails at first; later losses are
+ * mended with growing pauses.
  */
 export async function watchChanges(
   pool: Pool,
-  onChange: (version: bigint) => void,
+  onChange: ChangeListener,
   options: WatchOptions = {},
 ): Promise<ChangeWatch> {
   const watch = new Watch(pool, onChange, options)
@@ -39,18 +46,21 @@ export async function readConfigVersion(db: Pool | PoolClient): Promise<bigint> 
 
 class Watch implements ChangeWatch {
   version = -1n
+  applied = -1n
+  private applying: Promise<void> | undefined
+  private readonly closing = new AbortController()
   private client: PoolClient | undefined
   private timer: NodeJS.Timeout | undefined
   private closed = false
   private failures = 0
   private readonly pool: Pool
-  private readonly onChange: (version: bigint) => void
+  private readonly onChange: ChangeListener
   private readonly pollMs: number
   private readonly retryMinMs: number
   private readonly retryMaxMs: number
   private readonly onFault: (error: Error) => void
 
-  constructor(pool: Pool, onChange: (version: bigint) => void, options: WatchOptions) {
+  constructor(pool: Pool, onChange: ChangeListener, options: WatchOptions) {
     this.pool = pool
     this.onChange = onChange
     this.pollMs = options.pollMs ?? 5_000
@@ -87,10 +97,12 @@ class Watch implements ChangeWatch {
 
   async close(): Promise<void> {
     this.closed = true
+    this.closing.abort()
     clearTimeout(this.timer)
     const client = this.client
     this.client = undefined
     if (client !== undefined) drop(client)
+    await this.applying
   }
 
   private readonly hear = (message: Notification): void => {
@@ -99,9 +111,30 @@ class Watch implements ChangeWatch {
 
   private see(version: bigint): void {
     if (version === this.version || this.closed) return
-    const first = this.version === -1n
+    if (this.version === -1n) this.applied = version
     this.version = version
-    if (!first) this.onChange(version)
+    this.applying ??= this.apply().finally(() => {
+      this.applying = undefined
+    })
+  }
+
+  private async apply(): Promise<void> {
+    for (let failures = 0; this.applied !== this.version && !this.closed; ) {
+      const { version } = this
+      try {
+        await this.onChange(version)
+        this.applied = version
+        failures = 0
+      } catch (error) {
+        this.onFault(error instanceof Error ? error : new Error(String(error)))
+        const pauseMs = this.pauseOf(failures++)
+        await sleep(pauseMs, undefined, { signal: this.closing.signal, ref: false }).catch(() => {})
+      }
+    }
+  }
+
+  private pauseOf(failures: number): number {
+    return Math.min(this.retryMaxMs, this.retryMinMs * 2 ** Math.min(failures, 10))
   }
 
   private pollLater(client: PoolClient): void {
@@ -134,7 +167,7 @@ class Watch implements ChangeWatch {
   private retryLater(): void {
     clearTimeout(this.timer)
     if (this.closed) return
-    const pauseMs = Math.min(this.retryMaxMs, this.retryMinMs * 2 ** Math.min(this.failures++, 10))
+    const pauseMs = this.pauseOf(this.failures++)
     this.timer = setTimeout(() => {
       this.connect().catch((error: Error) => {
         if (this.closed) return

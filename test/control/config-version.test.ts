@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 async function watching(options?: Parameters<typeof watchChanges>[2]): Promise<{ seen: bigint[]; watch: ChangeWatch }> {
   const seen: bigint[] = []
-  const watch = await watchChanges(control.service, version => seen.push(version), options)
+  const watch = await watchChanges(control.service, version => void seen.push(version), options)
   onTestFinished(() => watch.close())
   return { seen, watch }
 }
@@ -78,6 +78,31 @@ test('a change whose NOTIFY was lost is found by asking', async () => {
   await control.owner.query('update postern.config_version set version = version + 1')
   const version = await readConfigVersion(control.service)
   await vi.waitFor(() => expect(seen).toContain(version), { timeout: 1_000 })
+})
+
+test('a change that could not be taken over is handed over again, and never two at once', async () => {
+  const faults: Error[] = []
+  let calls = 0
+  let running = 0
+  const taken: bigint[] = []
+  const watch = await watchChanges(
+    control.service,
+    async version => {
+      expect(++running).toBe(1)
+      await sleep(20)
+      running--
+      if (++calls <= 3) throw new Error('not now')
+      taken.push(version)
+    },
+    { retryMinMs: 5, onFault: error => faults.push(error) },
+  )
+  onTestFinished(() => watch.close())
+  for (let i = 0; i < 5; i++) await control.owner.query(`update postern.tenant set instructions = $1`, [String(i)])
+  const version = await readConfigVersion(control.service)
+  await vi.waitFor(() => expect(watch.applied).toBe(version))
+  expect(faults).toHaveLength(3)
+  expect(taken.at(-1)).toBe(version)
+  expect(taken.length).toBeLessThan(5)
 })
 
 test('a watch that cannot begin rejects and leaves no connection', async () => {
