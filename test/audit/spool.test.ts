@@ -193,6 +193,23 @@ test('a disk that refuses lets no answer leave, and loses nothing when it comes 
   await spool.close()
 })
 
+test('a disk that takes bytes and does not keep them lets no answer leave either', async () => {
+  const dir = await spoolFolder()
+  const spool = spoolIn(dir, { fsync: 'always', fsyncEveryMs: 20 })
+  const sync = spyOn('fdatasyncSync')
+  sync.mockImplementation(() => {
+    throw Object.assign(new Error('EIO'), { code: 'EIO' })
+  })
+  spool.append(statement(1))
+  expect(() => spool.flush()).toThrow(refused)
+  expect(() => spool.append(statement(2, { kind: 'login' }))).toThrow(refused)
+  sync.mockRestore()
+  syncBuiltinESMExports()
+  await vi.waitFor(() => expect(spool.healthy).toBe(true))
+  expect((await spooled(dir)).map(record => record.request_id)).toEqual(['r1'])
+  await spool.close()
+})
+
 test('a write that is cut short goes on where it stopped', async () => {
   const dir = await spoolFolder()
   const spool = spoolIn(dir, { fsyncEveryMs: 1_000_000 })

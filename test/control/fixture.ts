@@ -19,6 +19,7 @@ export interface ControlFixture {
 
 const databases = new Set<FreshDatabase>()
 const pools = new Set<pg.Pool>()
+const owners = new Set<string>()
 
 export async function emptyControl(): Promise<FreshDatabase> {
   const database = await freshDatabase()
@@ -46,6 +47,23 @@ export async function freshControl(): Promise<ControlFixture> {
   return { database, owner, service, administration }
 }
 
+/** A login that is no superuser, may create roles and owns the database; its pool of connections, and a service's. */
+export async function modestControl(): Promise<{ owner: pg.Pool; service: () => pg.Pool }> {
+  const database = await emptyControl()
+  const name = `${database.name}_owner`
+  owners.add(name)
+  const admin = await database.connect()
+  await admin.query(
+    `create role ${name} login createrole password 'modest'; alter database ${database.name} owner to ${name}`,
+  )
+  await admin.end()
+  const url = new URL(database.url)
+  url.username = name
+  url.password = 'modest'
+  const modest = { ...database, url: url.href }
+  return { owner: controlPool(modest, 'owner'), service: () => controlPool(modest, 'service') }
+}
+
 /** The records of a control database as they were written, by time. */
 export async function auditRows(owner: pg.Pool, columns: string): Promise<readonly Record<string, unknown>[]> {
   const read = await owner.query(`select ${columns} from postern.audit_log order by time, instance, sequence`)
@@ -58,5 +76,7 @@ afterAll(async () => {
   for (const database of databases) await database.drop()
   const client = new pg.Client({ connectionString: (await testCluster()).url })
   await client.connect()
-  await client.query('drop role if exists postern_service').finally(() => client.end())
+  const roles = ['postern_service', ...owners]
+  for (const role of roles) await client.query(`drop role if exists ${role}`)
+  await client.end()
 })
