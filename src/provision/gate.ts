@@ -139,7 +139,8 @@ export const forbiddenRoles = [
 function gateFaultsSql(expected: ExpectedGate): string {
   const login = quoteText(expected.login)
   const reader = quoteText(expected.reader)
-  return `
+  // One message is one transaction: the path is empty for the question alone.
+  return `set local search_path = '';
     select pg_catalog.concat_ws('; ',
       case when session_user <> ${login} then 'connected as another login' end,
       case when current_user <> ${reader} then 'does not run as its reader' end,

@@ -42,6 +42,8 @@ export async function attackDatabase(
   const outcomes: AttackOutcome[] = [await attackPooler(connect)]
   const connection = await connect()
   try {
+    // Names in the mends are qualified then, and nothing in the database stands in for pg_catalog.
+    await connection.query(`set search_path = ''`)
     const [dblink] = await connection.query(dblinkSchema)
     for (const attack of stepAttacks(context, dblink?.[0] ?? null))
       outcomes.push(await trySteps(connection.query, attack))

@@ -12,7 +12,7 @@ import { versionSql } from './version-sql.ts'
  * unseen: ALTER EXTENSION … ADD of a function that stands already.)
  */
 export async function catalogVersion(query: TextQuery): Promise<string> {
-  const [row] = await query(`select ${versionSql}`)
+  const [row] = await query(`${emptyPath} select ${versionSql}`)
   const version = row?.[0]
   if (version) return version
   throw unreadable(new Error('no version'))
@@ -20,13 +20,17 @@ export async function catalogVersion(query: TextQuery): Promise<string> {
 
 /** The catalog and its version, of one moment. Throws SqlError: what the server said, or XX000 for an answer that makes no sense. */
 export async function readCatalog(query: TextQuery): Promise<RawCatalog> {
-  // One message of two statements is one transaction: the path is empty for the second alone, so every name in a
-  // definition is qualified, and no object of the database can stand in for one of pg_catalog.
-  const rows = await query(`set local search_path = ''; select ${catalogSql}`)
+  const rows = await query(`${emptyPath} select ${catalogSql}`)
   const parsed = rawCatalog.safeParse(parseJson(rows.at(-1)?.[0] ?? 'null'))
   if (parsed.success) return parsed.data
   throw unreadable(parsed.error.issues[0])
 }
+
+/**
+ * One message of two statements is one transaction: the path is empty for the second alone, so every name in a definition
+ * is qualified, and no object of the database can stand in for one of pg_catalog.
+ */
+const emptyPath = `set local search_path = '';`
 
 const named = { schema: z.string(), name: z.string() }
 
