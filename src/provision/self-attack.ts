@@ -170,7 +170,10 @@ async function attackPooler(connect: () => Promise<AttackConnection>): Promise<A
   try {
     const second = await connect()
     try {
-      const evidence = await Promise.race([findPooler(first, second), sleep(poolerWaitMs, 'its backends are shared')])
+      const evidence = await Promise.race([
+        findPooler(first, second),
+        sleep(poolerWaitMs, 'its backends are shared', { ref: false }),
+      ])
       return { ...outcome, verdict: evidence === null ? 'held' : 'broken', evidence }
     } finally {
       await second.close()
