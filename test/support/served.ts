@@ -30,6 +30,8 @@ import type { RawTarget } from './raw-client.ts'
 export interface ServedOptions {
   /** Run by the administrator, with schema `crm` there and first on the path. */
   readonly seed: string
+  /** The tenant's schemas; the first is the default. */
+  readonly schemas?: readonly string[]
   readonly limits?: Partial<Limits>
   readonly excludedTables?: readonly string[]
   readonly pool?: { readonly sizeMax?: number; readonly queueWaitTimeoutMs?: number }
@@ -60,7 +62,7 @@ export async function serve(options: ServedOptions): Promise<Served> {
   }
   const id = randomUUID()
   const name = `acme_${randomBytes(4).toString('hex')}`
-  const managed = { administrator, database: name, roles: databaseRoles(id), schemas: ['crm'] }
+  const managed = { administrator, database: name, roles: databaseRoles(id), schemas: options.schemas ?? ['crm'] }
   const gatePassword = randomBytes(16).toString('hex')
   await provisionManaged({ ...managed, gateVerifier: await makeVerifier(gatePassword), pins: defaultGatePins })
   await withAdministrator(administrator, name, async query => {
@@ -188,7 +190,7 @@ function policyOf(options: ServedOptions, limits: Partial<Limits>): Policy {
   return {
     version: `test ${++policies}`,
     role: 'reader',
-    schemas: ['crm'],
+    schemas: options.schemas ?? ['crm'],
     allowedTables: null,
     excludedTables: options.excludedTables ?? [],
     functions: [],
