@@ -6,6 +6,7 @@ import { configCommand } from './config.ts'
 import { databaseCommand } from './database.ts'
 import { doctorCommand } from './doctor.ts'
 import { gatewayCommand } from './gateway.ts'
+import { limitsCommand } from './limits.ts'
 import { migrateCommand } from './migrate.ts'
 import { queryCommand } from './query.ts'
 import { serverCommand } from './server.ts'
@@ -21,6 +22,7 @@ const commands = [
   databaseCommand,
   serverCommand,
   userCommand,
+  limitsCommand,
   checkCommand,
   queryCommand,
   configCommand,

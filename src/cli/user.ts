@@ -1,6 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { type Command, Option } from 'commander'
-import { addUser, listUsers, type MembershipRole, removeUser, setPassword, type UserRow } from '../control/users.ts'
+import { Argument, type Command, Option } from 'commander'
+import {
+  addUser,
+  listUsers,
+  type MembershipRole,
+  removeUser,
+  setPassword,
+  setUserDisabled,
+  setUserRole,
+  type UserRow,
+} from '../control/users.ts'
 import { makeVerifier } from '../wire/scram.ts'
 import { parseLogin, withStores } from './administer.ts'
 import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
@@ -18,6 +27,9 @@ export function userCommand(cli: Cli): Command {
   ])
     .addCommand(add(cli))
     .addCommand(passwd(cli))
+    .addCommand(role(cli))
+    .addCommand(setDisabled(cli, true))
+    .addCommand(setDisabled(cli, false))
     .addCommand(list(cli))
     .addCommand(remove(cli))
 }
@@ -94,6 +106,37 @@ function remove(cli: Cli): Command {
       const user = parseLogin(name)
       await withStores(run, async (_, administration) =>
         tell(run, await removeUser(administration, user), 'removed', undefined),
+      )
+    }),
+  )
+}
+
+function role(cli: Cli): Command {
+  const command = describeCommand('role', 'give a user another role', ['user role alice@acme admin'])
+    .argument('<login@tenant>')
+    .addArgument(new Argument('<role>').choices(['viewer', 'analyst', 'admin']))
+  return command.action((name: string, wanted: MembershipRole) =>
+    runCommand(cli, command, async run => {
+      const user = parseLogin(name)
+      await withStores(run, async (_, administration) =>
+        tell(run, await setUserRole(administration, { ...user, role: wanted }), `is ${wanted}`, undefined),
+      )
+    }),
+  )
+}
+
+function setDisabled(cli: Cli, disabled: boolean): Command {
+  const verb = disabled ? 'disable' : 'enable'
+  const command = describeCommand(
+    verb,
+    disabled ? 'shut a user out of every tenant, reversibly' : 'let a disabled user in again',
+    [`user ${verb} alice@acme`],
+  ).argument('<login@tenant>')
+  return command.action((name: string) =>
+    runCommand(cli, command, async run => {
+      const user = parseLogin(name)
+      await withStores(run, async (_, administration) =>
+        tell(run, await setUserDisabled(administration, user, disabled), `${verb}d`, undefined),
       )
     }),
   )

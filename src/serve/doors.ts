@@ -122,29 +122,21 @@ function sessionOpener({ databases, services, revocations }: DoorParts): OpenSes
   }
 }
 
-/** A change is in force within a second, for what is open too. One after the other: the last reload saw everything. */
-async function watchControl(
+/** A change is in force within a second, for what is open too; where it cannot be read that is tried again. */
+function watchControl(
   stores: Stores,
   databases: Databases,
   logins: Logins,
   revocations: Revocations,
   log: Log,
 ): Promise<ChangeWatch> {
-  let reloading: Promise<void> = Promise.resolve()
-  const reload = async () => {
-    try {
-      logins.forget()
-      await databases.reload()
-      await revocations.review()
-    } catch (error) {
-      log.error({ error }, 'a change in the control database could not be read')
-    }
+  const onChange = async () => {
+    logins.forget()
+    await databases.reload()
+    await revocations.review()
   }
-  const onChange = () => {
-    reloading = reloading.then(reload)
-  }
-  return await watchChanges(stores.control, onChange, {
-    onFault: error => log.warn({ error }, 'the control database is out of reach'),
+  return watchChanges(stores.control, onChange, {
+    onFault: error => log.warn({ error }, 'changes in the control database cannot be read'),
   })
 }
 

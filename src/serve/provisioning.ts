@@ -9,10 +9,12 @@ import { openGatePassword, setReader } from '../control/readers.ts'
 import type { Sealer } from '../control/sealer.ts'
 import { openProvisioner, type ServerRow } from '../control/servers.ts'
 import { SqlError } from '../errors.ts'
+import { defaultLimits } from '../guard/policy.ts'
+import { tableRulesOf } from '../guard/table-rules.ts'
 import { type Administrator, withAdministrator } from '../provision/administrator.ts'
 import { dropExternal, provisionExternal } from '../provision/external.ts'
 import { defaultGatePins, type GatePins, pinGate } from '../provision/gate.ts'
-import { grantAll } from '../provision/grants.ts'
+import type { GrantedRelation, ReaderGrant } from '../provision/grants.ts'
 import {
   dropManaged,
   grantManagedTables,
@@ -46,8 +48,8 @@ export async function createManaged(
 }
 
 /**
- * Makes or mends what is ours in a database: roles, pins, filtered catalogs and grants, and a managed one itself. The gate
- * gets a new password. May be run at any time.
+ * Makes or mends what is ours in a database: roles, pins, filtered catalogs and grants, and a managed one itself. A gate
+ * whose password cannot be opened gets a new one. May be run at any time.
  */
 export async function provisionRow(
   administration: Administration,
@@ -56,26 +58,48 @@ export async function provisionRow(
 ): Promise<readonly SuperuserTask[]> {
   const ours = oursOf(row, administration.sealer)
   const { roles } = ours
-  const gatePassword = randomBytes(24).toString('base64url')
+  const known = knownPassword(row, administration.sealer)
+  const gatePassword = known ?? randomBytes(24).toString('base64url')
   const name = { tenant: row.tenantName, alias: row.alias }
   // Written down before the login has it: a start cut short in between is mended by the next one.
-  await setReader(administration, name, { gateLogin: roles.gate, gatePassword, readerRole: roles.reader })
+  const reader = { gateLogin: roles.gate, gatePassword, readerRole: roles.reader }
+  if (known === undefined) await setReader(administration, name, reader)
   const options = { ...ours, gateVerifier: await makeVerifier(gatePassword), pins: pinsOf(connectionsMax) }
   if (row.kind === 'external') {
-    const { superuserTasks } = await provisionExternal({ ...options, readerGrant: grantAll })
+    const { superuserTasks } = await provisionExternal({ ...options, readerGrant: readerGrantOf(row) })
     await markProvisioned(administration, name, { owner: roles.owner, live: roles.live })
     return superuserTasks
   }
   const { superuserTasks } = await provisionManaged(options)
-  const { refused } = await grantManagedTables(ours, grantAll)
+  const { refused } = await grantManagedTables(ours, readerGrantOf(row))
   await markProvisioned(administration, name, { owner: roles.owner, live: roles.live })
   const reason = 'a table of the database has another owner'
   return [...superuserTasks, ...refused.map(sql => ({ reason, database: row.dbname, sql }))]
 }
 
-/** After tables of a managed database were made by somebody else than a run: the grants on them. */
+function knownPassword(row: DatabaseRow, sealer: Sealer): string | undefined {
+  const reader = row.readers.find(known => known.gateLogin === databaseRoles(row.id).gate)
+  try {
+    return reader === undefined ? undefined : openGatePassword(reader, sealer)
+  } catch (error) {
+    if (error instanceof SqlError && error.code === 'XX001') return undefined
+    throw error
+  }
+}
+
+/** After tables were made by somebody else than a run, or the policy changed: the grants on a managed database's tables. */
 export async function grantRow(row: DatabaseRow, sealer: Sealer): Promise<void> {
-  await grantManagedTables(oursOf(row, sealer), grantAll)
+  await grantManagedTables(oursOf(row, sealer), readerGrantOf(row))
+}
+
+/** Tables that the policy leaves out are not the guard's matter alone: the reader has no grant on them. */
+function readerGrantOf(row: DatabaseRow): (relation: GrantedRelation) => ReaderGrant {
+  const rules = tableRulesOf({ ...row, version: '', role: 'reader', limits: defaultLimits })
+  return relation => {
+    const name = `${relation.schema}.${relation.name}`
+    if (rules.excludes(name) || !rules.allows(name)) return 'none'
+    return relation.kind !== 'f' || rules.foreignTables.has(name) ? 'all' : 'none'
+  }
 }
 
 /** Takes away what is ours (a managed database whole), then forgets it. @throws SqlError 2BP01 unless `drop` is the alias of a managed one */

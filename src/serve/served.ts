@@ -174,13 +174,22 @@ export class Served implements ServedDatabase {
     try {
       return await this.#connectOnce(signal)
     } catch (error) {
-      if (!isMendable(error) || this.row.ownerRole === null) throw error
       const now = this.#parts.now()
-      if (now - this.#repairedAtMs < repairEveryMs) throw error
+      if (!isMendable(error) || this.row.ownerRole === null || now - this.#repairedAtMs < repairEveryMs) throw error
       this.#repairedAtMs = now
       await repairGate(this.row, this.#parts.sealer, this.#parts.config.pool.sizeMax * 2)
       this.log.warn({ error }, 'the gate login had lost its pins or its password; they are set again')
       return await this.#connectOnce(signal)
+    }
+  }
+
+  /** Connects once, which mends a gate that can be mended; what cannot be is the attack's to name. */
+  async #mend(): Promise<void> {
+    try {
+      const upstream = await this.#connect()
+      upstream.destroy('it was only tried')
+    } catch (error) {
+      if (!isMendable(error)) throw error
     }
   }
 
@@ -191,7 +200,8 @@ export class Served implements ServedDatabase {
   }
 
   async #prove(): Promise<AttackReport> {
-    const report = await attackGate(this.#way, this.row, () => this.#connect())
+    await this.#mend()
+    const report = await attackGate(this.#way, this.row)
     this.#report = report
     this.#refusal = report.passed ? null : notServed(this.alias)
     for (const { name, kind, verdict, evidence, mend } of report.outcomes) {

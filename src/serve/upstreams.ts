@@ -51,9 +51,12 @@ export function isMendable(error: unknown): boolean {
   return error instanceof SqlError && error.code.startsWith('28')
 }
 
-/** Tries every lock of the database through its own login. @throws SqlError where it cannot be reached */
-export function attackGate(way: GateWay, row: DatabaseRow, connect: () => Promise<Upstream>): Promise<AttackReport> {
-  return attackDatabase(() => attackerOf(connect), attackContextOf(way, row))
+/**
+ * Tries every lock of the database through its own login, as it comes: what its pins should be is attacked too.
+ * @throws SqlError where it cannot be reached
+ */
+export function attackGate(way: GateWay, row: DatabaseRow): Promise<AttackReport> {
+  return attackDatabase(() => attackerOf(way), attackContextOf(way, row))
 }
 
 export function attackContextOf(way: GateWay, row: DatabaseRow): AttackContext {
@@ -61,8 +64,8 @@ export function attackContextOf(way: GateWay, row: DatabaseRow): AttackContext {
   return { ...way.expected, kind: row.kind, otherRoles, schemas: row.schemas, database: row.dbname }
 }
 
-export async function attackerOf(connect: () => Promise<Upstream>): Promise<AttackConnection> {
-  const upstream = await connect()
+export async function attackerOf(way: GateWay): Promise<AttackConnection> {
+  const upstream = await connectUpstream(way.options)
   const { processId } = upstream
   return {
     query: sql => upstream.query(sql),

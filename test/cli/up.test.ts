@@ -1,0 +1,328 @@
+/** The whole of it, as on a bare machine: a folder, two commands, a client. */
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { processCommand } from '../../src/embedded/processes.ts'
+import { runPostern, startPostern } from './postern.ts'
+
+const cwd = mkdtempSync(join(tmpdir(), 'postern-up-'))
+const env: Record<string, string> = {}
+let up: Awaited<ReturnType<typeof startUp>>
+
+beforeAll(async () => {
+  env.POSTERN_GATEWAY_PORT = String(await freePort())
+  up = await startUp()
+})
+afterAll(async () => {
+  await up.stop('SIGINT')
+  rmSync(cwd, { recursive: true })
+})
+
+const run = (args: string[], input?: string) =>
+  runPostern(args, { cwd, env, ...(input === undefined ? {} : { input }) })
+
+describe('postern up', () => {
+  it('serves alice her own data by what demo.env says, and tells the psql line', async () => {
+    const demo = demoEnv()
+    expect(up.screen).toContain(
+      `psql "host=127.0.0.1 port=${env.POSTERN_GATEWAY_PORT} user=alice@acme dbname=${demo.PGDATABASE} password=${demo.PGPASSWORD}"`,
+    )
+    expect(up.screen).toMatch(/✓ acme\/crm: attacked through its own login, all \d+ locks hold/)
+    await asAlice(async alice => {
+      expect((await alice.query('select count(*)::int as n from customers')).rows).toEqual([{ n: 8000 }])
+      expect((await alice.query('select current_database() as name')).rows).toEqual([{ name: demo.PGDATABASE }])
+    })
+  })
+
+  it('shows nothing of the other tenant', async () => {
+    await asAlice(async alice => {
+      const databases = await alice.query('select datname from pg_database')
+      expect(databases.rows).toEqual([{ datname: demoEnv().PGDATABASE }])
+    })
+    await expect(connect({ database: 'globex_crm' })).rejects.toMatchObject({ code: '3D000' })
+  })
+
+  it('lets bob into globex with his own password', async () => {
+    const bob = await connect({ user: 'bob@globex', password: demoEnv().POSTERN_BOB_PASSWORD, database: 'crm' })
+    const names = await bob.query('select name from customers limit 1')
+    await bob.end()
+    expect(names.rows[0].name).toContain('globex-only')
+  })
+
+  it('writes demo.env for us alone, with the administrator of the same database', async () => {
+    expect(statSync(join(cwd, '.postern/demo.env')).mode & 0o777).toBe(0o600)
+    const direct = new pg.Client({ connectionString: demoEnv().POSTERN_DIRECT_URL })
+    await direct.connect()
+    const found = await direct.query('select current_user as me, count(*)::int as n from crm.customers')
+    await direct.end()
+    expect(found.rows).toEqual([{ me: 'postgres', n: 8000 }])
+  })
+
+  it('refuses to run twice in one folder', async () => {
+    expect(await run(['up'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('Postern runs already with the data in .postern (55006)'),
+    })
+  })
+
+  it('says what to do where its port is taken', async () => {
+    const other = mkdtempSync(join(tmpdir(), 'postern-up-'))
+    const { code, err } = await runPostern(['up', '--no-demo'], { cwd: other, env })
+    rmSync(other, { recursive: true })
+    expect({ code, err }).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/port \d+ is in use by another program.*\nhint: .*POSTERN_GATEWAY_PORT=\d+ npm start/),
+    })
+  })
+})
+
+describe('administration while it runs', () => {
+  it('adds a tenant with a user and a database, which is served at once', async () => {
+    expect(await run(['tenant', 'add', 'initech'])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('tenant initech added'),
+    })
+    const user = await run(['user', 'add', 'zoe@initech', '--password-stdin', '--json'], 'correct horse\n')
+    expect(JSON.parse(user.out)).toMatchObject({
+      login: 'zoe',
+      tenantName: 'initech',
+      role: 'viewer',
+      hasPassword: true,
+    })
+    expect(user.out).not.toContain('correct horse')
+    const database = JSON.parse((await run(['database', 'add', 'crm', '--tenant', 'initech', '--json'])).out)
+    expect(database).toMatchObject({ alias: 'crm', kind: 'managed', superuserTasks: [] })
+    expect(JSON.stringify(database)).not.toMatch(/sealed/i)
+    const zoe = await connectSoon({ user: 'zoe@initech', password: 'correct horse', database: 'crm' })
+    expect((await zoe.query('select current_database() as name')).rows).toEqual([{ name: database.dbname }])
+    await zoe.end()
+  })
+
+  it('checks a database, and finds what a careless grant opened', async () => {
+    expect(await run(['database', 'check', 'crm', '--tenant', 'initech'])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('locks hold: it is served'),
+    })
+    const [row] = JSON.parse((await run(['database', 'list', '--tenant', 'initech', '--json'])).out)
+    const direct = new URL(demoEnv().POSTERN_DIRECT_URL ?? '')
+    direct.pathname = `/${row.dbname}`
+    const administrator = new pg.Client({ connectionString: direct.href })
+    await administrator.connect()
+    await administrator.query(`grant create on schema crm to "${row.readers[0].readerRole}"`)
+    await administrator.end()
+    const open = await run(['database', 'check', 'crm', '--tenant', 'initech'])
+    expect(open).toMatchObject({ code: 1, out: expect.stringMatching(/not served: \d+ locks do not hold/) })
+    expect(await run(['database', 'check', 'crm', '--tenant', 'initech', '--apply'])).toMatchObject({ code: 0 })
+  })
+
+  it('gives a generated password once, and a new one', async () => {
+    const { out } = await run(['user', 'passwd', 'zoe@initech'])
+    const password = /password: (\S+) {3}\(shown once\)/.exec(out)?.[1] ?? ''
+    const zoe = await connectSoon({ user: 'zoe@initech', password, database: 'crm' })
+    await zoe.end()
+    await expect(connect({ user: 'zoe@initech', password: 'correct horse', database: 'crm' })).rejects.toMatchObject({
+      code: '28P01',
+    })
+  })
+
+  it('ends what is open of a disabled tenant within a second', async () => {
+    const zoe = await connectAs('zoe@initech')
+    const ended = new Promise<Error>(resolve => zoe.on('error', resolve))
+    const sinceMs = performance.now()
+    expect((await run(['tenant', 'disable', 'initech'])).code).toBe(0)
+    expect(await ended).toMatchObject({ code: '57P01' })
+    expect(performance.now() - sinceMs).toBeLessThan(5_000)
+    await expect(connectAs('zoe@initech')).rejects.toMatchObject({ code: '28P01' })
+    expect((await run(['tenant', 'enable', 'initech'])).code).toBe(0)
+  })
+
+  it('removes nothing that is not named again', async () => {
+    expect(await run(['database', 'remove', 'crm', '--tenant', 'initech'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('2BP01'),
+    })
+    expect(await run(['tenant', 'remove', 'initech'])).toMatchObject({ code: 1, err: expect.stringContaining('2BP01') })
+    expect((await run(['database', 'remove', 'crm', '--tenant', 'initech', '--drop', 'crm'])).code).toBe(0)
+    expect((await run(['tenant', 'remove', 'initech', '--drop', 'initech'])).code).toBe(0)
+    expect((await run(['tenant', 'list'])).out).not.toContain('initech')
+  })
+
+  it('says what it does not understand, and exits with 2', async () => {
+    expect(await run(['user', 'add', 'alice'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('Write <login>@<tenant>'),
+    })
+    expect(await run(['database', 'add', 'x', '--tenant', 'acme', '--host', 'h'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--user'),
+    })
+    expect(await run(['tenant', 'add', 'a@b'])).toMatchObject({ code: 1, err: expect.stringContaining('42602') })
+  })
+
+  it('finds nothing to mend', async () => {
+    const { code, out } = await run(['doctor', '--json'])
+    const findings: { what: string; state: string }[] = JSON.parse(out)
+    expect(findings.filter(finding => finding.state === 'fault')).toEqual([])
+    expect(findings.map(finding => finding.what)).toContain('database acme/crm')
+    expect(code).toBe(0)
+  })
+})
+
+describe('check and query', () => {
+  it('says what would run, and as what', async () => {
+    const { code, out } = await run(['check', 'select * from orders', '--tenant', 'acme'])
+    expect(code).toBe(0)
+    expect(out).toMatch(/runs as: select \* from orders\s+LIMIT 10001\nreads: crm\.orders\n/)
+  })
+
+  it('says what is refused, where, and exits with 1', async () => {
+    const { code, out } = await run(['check', "select 1;\nselect pg_read_file('x')", '--tenant', 'acme'])
+    expect(code).toBe(1)
+    expect(out).toContain(
+      "refused (function, 42501): permission denied for function pg_read_file\nLINE 1: select pg_read_file('x')\n               ^\n",
+    )
+  })
+
+  it('runs a statement for the only user, as a table, as CSV and as JSON', async () => {
+    const sql = "select 1 as one, true as yes, null as nothing, 'a,\"b' as text"
+    expect((await run(['query', sql, '--tenant', 'acme'])).out).toBe(
+      'one  yes  nothing  text\n-----------------------\n1    t             a,"b\n(1 row)\n',
+    )
+    expect((await run(['query', sql, '--tenant', 'acme', '--format', 'csv'])).out).toBe(
+      'one,yes,nothing,text\r\n1,t,,"a,""b"\r\n',
+    )
+    expect(JSON.parse((await run(['query', sql, '--user', 'alice@acme', '--json'])).out)).toEqual([
+      { one: 1, yes: true, nothing: null, text: 'a,"b' },
+    ])
+  })
+
+  it('is under the same limits as every door, and in the same audit log', async () => {
+    const { out, err } = await run(['query', 'select id from order_items_of_nobody', '--tenant', 'acme'])
+    expect({ out, err }).toMatchObject({ out: '', err: expect.stringContaining('42P01') })
+    const cut = await run(['query', 'select order_id from order_items', '--tenant', 'acme', '--format', 'csv'])
+    expect(cut.out.split('\r\n').length).toBe(1 + 10_000 + 1)
+    expect(cut.err).toContain('10000 rows')
+    const log = await direct(
+      'postern_control',
+      "select count(*)::int as n from postern.audit_log where door = 'cli' and tenant = 'acme' and kind in ('statement', 'refusal')",
+    )
+    expect(log[0]?.n).toBeGreaterThanOrEqual(5)
+  })
+})
+
+describe('the end', () => {
+  it('tells sessions, leaves nothing behind, and starts again at once with the same data', async () => {
+    const alice = await connect({})
+    const told = new Promise<Error>(resolve => alice.on('error', resolve))
+    const serverProcess = Number(
+      readFileSync(join(cwd, '.postern/postgres/pgdata/postmaster.pid'), 'utf8').split('\n')[0],
+    )
+    const before = demoEnv()
+    expect(await up.stop('SIGINT')).toBe(0)
+    expect(await told).toMatchObject({ code: '57P01' })
+    expect(up.output()).toContain('Stopped. The data stays')
+    expect(processCommand(serverProcess)).toBeUndefined()
+    const sinceMs = performance.now()
+    up = await startUp()
+    expect(performance.now() - sinceMs).toBeLessThan(8_000)
+    expect(demoEnv().PGPASSWORD).toBe(before.PGPASSWORD)
+    await asAlice(async again => {
+      expect((await again.query('select count(*)::int as n from customers')).rows).toEqual([{ n: 8000 }])
+    })
+    const log = await direct(
+      'postern_control',
+      "select count(*)::int as n from postern.audit_log where principal = 'alice@acme' and door = 'wire' and kind = 'statement'",
+    )
+    expect(log[0]?.n).toBeGreaterThanOrEqual(3)
+  })
+
+  it('ends with SIGTERM too', async () => {
+    expect(await up.stop('SIGTERM')).toBe(0)
+    up = await startUp()
+  })
+})
+
+async function startUp() {
+  const child = startPostern(['up'], { cwd, env })
+  let text = ''
+  const exited = new Promise<number>(resolve => child.on('close', code => resolve(code ?? -1)))
+  await new Promise<void>((resolve, reject) => {
+    const hear = (chunk: Buffer) => {
+      text += chunk.toString()
+      if (text.includes('Stop: Ctrl-C')) resolve()
+    }
+    child.stdout.on('data', hear)
+    child.stderr.on('data', hear)
+    void exited.then(code => reject(new Error(`postern up ended with ${code}:\n${text}`)))
+  })
+  const stop = (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    return exited
+  }
+  return { screen: text, output: () => text, stop }
+}
+
+function demoEnv(): Record<string, string> {
+  const text = readFileSync(join(cwd, '.postern/demo.env'), 'utf8')
+  return Object.fromEntries([...text.matchAll(/^([A-Z_]+)='(.*)'$/gm)].map(([, name, value]) => [name!, value!]))
+}
+
+async function connect(o: { user?: string; password?: string | undefined; database?: string }): Promise<pg.Client> {
+  const demo = demoEnv()
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port: Number(env.POSTERN_GATEWAY_PORT),
+    user: o.user ?? 'alice@acme',
+    password: o.password ?? demo.PGPASSWORD,
+    database: o.database ?? demo.PGDATABASE,
+  })
+  await client.connect()
+  return client
+}
+
+/** What was just changed is in force within a second. */
+async function connectSoon(o: Parameters<typeof connect>[0]): Promise<pg.Client> {
+  const deadlineMs = performance.now() + 1_000
+  for (;;) {
+    try {
+      return await connect(o)
+    } catch (error) {
+      if (performance.now() > deadlineMs) throw error
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+}
+
+async function connectAs(user: string): Promise<pg.Client> {
+  await run(['user', 'passwd', user, '--password-stdin'], 'another horse\n')
+  return await connectSoon({ user, password: 'another horse', database: 'crm' })
+}
+
+async function asAlice(work: (alice: pg.Client) => Promise<void>): Promise<void> {
+  const alice = await connect({})
+  try {
+    await work(alice)
+  } finally {
+    await alice.end()
+  }
+}
+
+async function direct(database: string, sql: string): Promise<Record<string, number>[]> {
+  const url = new URL(demoEnv().POSTERN_DIRECT_URL ?? '')
+  url.pathname = `/${database}`
+  const client = new pg.Client({ connectionString: url.href })
+  await client.connect()
+  return (await client.query(sql).finally(() => client.end())).rows
+}
+
+function freePort(): Promise<number> {
+  return new Promise(resolve => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(address !== null && typeof address === 'object' ? address.port : 0))
+    })
+  })
+}
