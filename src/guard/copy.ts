@@ -1,10 +1,9 @@
 /** COPY (query) TO STDOUT and COPY table [(columns)] TO STDOUT. */
 import { type Judgement, refuse } from './judgement.ts'
 import { lastLocation, pushLimit } from './limit.ts'
-import { runVerdict } from './query.ts'
-import { refuseStatement } from './refused-statements.ts'
+import { judgeReading, runVerdict } from './query.ts'
+import { refuseInner, refuseStatement } from './refused-statements.ts'
 import { openScope } from './scope.ts'
-import { judgeSelect } from './select.ts'
 import { constantText, type Fields, isFields, listOf, locationOf, numberOf, textOf, unwrap } from './tree.ts'
 import type { RunEffect, RunVerdict, Verdict } from './verdict.ts'
 
@@ -27,7 +26,8 @@ export function judgeCopy(judgement: Judgement, fields: Fields): Verdict {
   const effect = judgeOptions(judgement, listOf(fields.options))
   const select = unwrap(fields.query, 'SelectStmt')
   if (select !== undefined) return judgeCopyQuery(judgement, fields, select, effect)
-  if (isFields(fields.query) || !isFields(fields.relation)) return refuseStatement(judgement, 'CopyStmt', fields)
+  if (isFields(fields.query)) return refuseInner(judgement, fields.query)
+  if (!isFields(fields.relation)) return refuseStatement(judgement, 'CopyStmt', fields)
   return judgeCopyTable(judgement, fields.relation, effect)
 }
 
@@ -50,7 +50,7 @@ function judgeCopyTable(judgement: Judgement, relation: Fields, effect: RunEffec
 const closingsMax = 4
 
 function judgeCopyQuery(judgement: Judgement, fields: Fields, select: Fields, effect: RunEffect): RunVerdict {
-  judgeSelect(judgement, select, openScope(undefined, undefined))
+  judgeReading(judgement, select)
   const { text, offsets } = judgement.statement
   const from = offsets.toSlice(Math.max(0, lastLocation(select)))
   const option = unwrap(listOf(fields.options)[0], 'DefElem')

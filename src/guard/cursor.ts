@@ -1,10 +1,8 @@
 /** DECLARE, FETCH, MOVE and CLOSE. */
 import { type Judgement, refuse } from './judgement.ts'
 import { pushLimit } from './limit.ts'
-import { runVerdict } from './query.ts'
+import { judgeReading, runVerdict } from './query.ts'
 import { refuseStatement } from './refused-statements.ts'
-import { openScope } from './scope.ts'
-import { judgeSelect } from './select.ts'
 import { type Fields, numberOf, textOf, unwrap } from './tree.ts'
 import type { Answer, Verdict } from './verdict.ts'
 
@@ -28,7 +26,7 @@ export function judgeDeclare(judgement: Judgement, fields: Fields): Verdict {
   }
   if (select === undefined || (given & ~allowedOptions) !== 0)
     return refuseStatement(judgement, 'DeclareCursorStmt', fields)
-  judgeSelect(judgement, select, openScope(undefined, undefined))
+  judgeReading(judgement, select)
   const limit = pushLimit(judgement, select, judgement.statement.text.length)
   return runVerdict(judgement, 'declare', { type: 'declare', cursor: textOf(fields.portalname) }, limit)
 }

@@ -1,10 +1,8 @@
 /** EXPLAIN [ANALYZE] of a query. No LIMIT is pushed: the plan asked for is that of the text. */
 import { type Judgement, refuse } from './judgement.ts'
-import { runVerdict } from './query.ts'
-import { refuseStatement } from './refused-statements.ts'
-import { openScope } from './scope.ts'
-import { judgeSelect } from './select.ts'
-import { type Fields, isFields, kindOf, listOf, locationOf, textOf, unwrap } from './tree.ts'
+import { judgeReading, runVerdict } from './query.ts'
+import { refuseInner, refuseStatement } from './refused-statements.ts'
+import { type Fields, listOf, locationOf, textOf, unwrap } from './tree.ts'
 import type { Verdict } from './verdict.ts'
 
 const options: ReadonlySet<string> = new Set([
@@ -28,12 +26,8 @@ export function judgeExplain(judgement: Judgement, fields: Fields): Verdict {
   }
   for (const entry of listOf(fields.options)) judgeOption(judgement, unwrap(entry, 'DefElem'))
   const select = unwrap(fields.query, 'SelectStmt')
-  if (select === undefined) {
-    const kind = isFields(fields.query) ? kindOf(fields.query) : undefined
-    const inner = isFields(fields.query) && kind !== undefined ? fields.query[kind] : undefined
-    return refuseStatement(judgement, kind ?? 'ExplainStmt', isFields(inner) ? inner : fields)
-  }
-  judgeSelect(judgement, select, openScope(undefined, undefined))
+  if (select === undefined) return refuseInner(judgement, fields.query)
+  judgeReading(judgement, select)
   return runVerdict(judgement, 'explain', { type: 'rows' }, undefined)
 }
 

@@ -21,6 +21,8 @@ export function judgeFuncCall(judgement: Judgement, fields: Fields, scope: Scope
   judgement.walkFields('FuncCall', fields, scope)
   const candidates = findFunctions(judgement, names)
   if (candidates.length === 0) return judgeCastCall(judgement, names, { fields, node }, scope)
+  // `lower('x')` casts to a type of that name, where there is one, before it is lower(text): func_get_detail.
+  if (listOf(fields.args).length === 1) judgeTypeName(judgement, { names: fields.funcname, location: fields.location })
   for (const candidate of candidates) {
     judgement.functions.add(`${candidate.schema}.${name}`)
     if (candidate.type === 'stored') judgeStoredFunction(judgement, candidate, name, locationOf(fields))
@@ -112,6 +114,7 @@ function judgeStoredFunction(
   if (candidate.entries.every(entry => isAdmittedByExtension(entry.extension, name))) return
   const qualified = `${candidate.schema}.${name}`
   judgement.calls.add(qualified)
+  judgement.functions.add(qualified)
   if (judgement.stored || tableRulesOf(judgement.context.policy).functions.has(qualified)) return
   refuse(judgement, 'function', {
     code: '42501',

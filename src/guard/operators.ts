@@ -1,4 +1,5 @@
 /** Operators and types by name: what naming one may run. */
+import type { CatalogSnapshot, CatalogType } from './catalog.ts'
 import { type Judgement, refuse } from './judgement.ts'
 import { comesFromCatalog } from './provenance.ts'
 import type { Scope } from './scope.ts'
@@ -55,9 +56,9 @@ export function judgeTypeName(judgement: Judgement, typeName: Fields): void {
   if (schema === 'pg_catalog' || schema === 'information_schema') return
   const places = schema === undefined ? judgement.path : [schema]
   for (const place of places) {
-    const known = judgement.context.catalog.types.get(place)?.get(type)
+    const known = findType(judgement.context.catalog, place, type)
     if (known === undefined) continue
-    if (known.refused !== null && !judgement.stored) {
+    if (known.refused !== null) {
       refuse(judgement, 'type', {
         code: '42501',
         message: `permission denied for type ${type}`,
@@ -67,6 +68,21 @@ export function judgeTypeName(judgement: Judgement, typeName: Fields): void {
     }
     admitCalls(judgement, known.calls, `type ${type}`, at)
   }
+}
+
+/** Identifiers are cut to so many bytes. */
+const nameMaxBytes = 63
+
+/** Array types go by `_name`, cut to length. */
+function findType(catalog: CatalogSnapshot, schema: string, name: string): CatalogType | undefined {
+  const types = catalog.types.get(schema)
+  if (types === undefined) return undefined
+  const known = types.get(name)
+  if (known !== undefined || !name.startsWith('_')) return known
+  const element = name.replace(/^_+/, '')
+  const exact = types.get(element)
+  if (exact !== undefined || Buffer.byteLength(name) < nameMaxBytes - 3) return exact
+  return types.entries().find(([other]) => other.startsWith(element))?.[1]
 }
 
 export function isClusterType(typeName: Fields): boolean {
@@ -87,10 +103,13 @@ export function judgeClusterCast(
 ): void {
   const isOutput = judgement.stored || judgement.castArguments.has(node) || isTopTarget(judgement, node)
   if (isOutput && comesFromCatalog(cast.arg, scope)) return
-  const type = namesOf(typeName.names).at(-1) ?? ''
+  refuseClusterType(judgement, typeName)
+}
+
+export function refuseClusterType(judgement: Judgement, typeName: Fields): never {
   refuse(judgement, 'type', {
     code: '42501',
-    message: `permission denied for type ${type}`,
+    message: `permission denied for type ${namesOf(typeName.names).at(-1) ?? ''}`,
     detail: 'It could name roles of the whole server.',
     hint: 'Cast a column of a system catalog, and the result to text: relowner::regrole::text.',
     at: locationOf(typeName),

@@ -20,12 +20,16 @@ export function judgeQuery(judgement: Judgement, select: Fields): Verdict {
       answer: { type: 'advisory-unlock-all', column: unlock },
     }
   }
-  const targets = listOf(select.targetList)
-  judgement.topTargets = select.op === 'SETOP_NONE' ? targets : []
   judgement.runsOnce = isTargetListAlone(select)
-  judgeSelect(judgement, select, openScope(undefined, undefined))
+  judgeReading(judgement, select)
   const limit = pushLimit(judgement, select, judgement.statement.text.length)
   return runVerdict(judgement, 'select', { type: 'rows' }, limit)
+}
+
+/** Judges the query of a statement, whatever statement it is. */
+export function judgeReading(judgement: Judgement, select: Fields): void {
+  judgement.topTargets = select.op === 'SETOP_NONE' ? listOf(select.targetList) : []
+  judgeSelect(judgement, select, openScope(undefined, undefined))
 }
 
 /** `select pg_advisory_unlock_all()` and nothing else: pool resets end with it. */

@@ -1,7 +1,7 @@
 /** Statements that are no query: refused in Postgres's own words, by guard.md's table of kinds. */
 import { type Judgement, refuse } from './judgement.ts'
 import { refuseTemporary } from './select.ts'
-import { type Fields, isFields, locationOf, textOf } from './tree.ts'
+import { type Fields, isFields, kindOf, locationOf, noFields, textOf } from './tree.ts'
 
 /** What writes, by the command tag that Postgres gives it: 25006. */
 const writing: ReadonlyMap<string, string> = new Map([
@@ -131,6 +131,13 @@ export function refuseStatement(judgement: Judgement, kind: string, fields: Fiel
     message: `${kind === 'VacuumStmt' && fields.is_vacuumcmd !== true ? 'ANALYZE' : known.command} is not supported`,
     ...(known.hint !== undefined && { hint: known.hint }),
   })
+}
+
+/** The statement inside an EXPLAIN, COPY or DECLARE that is no query. */
+export function refuseInner(judgement: Judgement, node: unknown): never {
+  const kind = isFields(node) ? kindOf(node) : undefined
+  const fields = isFields(node) && kind !== undefined ? node[kind] : undefined
+  return refuseStatement(judgement, kind ?? 'a statement without a kind', isFields(fields) ? fields : noFields)
 }
 
 function isTemporary(fields: Fields): boolean {

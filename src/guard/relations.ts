@@ -3,7 +3,7 @@ import type { CatalogRelation } from './catalog.ts'
 import { type Judgement, refuse } from './judgement.ts'
 import { findCte, type Scope, type ScopeItem } from './scope.ts'
 import { spliceFilteredRelation } from './splice-relations.ts'
-import { tableRulesOf, whyNotReadable } from './table-rules.ts'
+import { findByName, tableRulesOf, whyNotReadable } from './table-rules.ts'
 import { type Fields, isFields, locationOf, namesOf, textOf } from './tree.ts'
 
 interface RelationName {
@@ -148,7 +148,7 @@ function judgeTenantRelation(judgement: Judgement, fields: Fields, relation: Cat
   judgement.rowsEstimateMax = Math.max(judgement.rowsEstimateMax, relation.rowsEstimate)
   for (const read of relation.reads) {
     judgement.relations.add(read)
-    const rows = judgement.context.catalog.relations.get(read.replace('.', '\0'))?.rowsEstimate ?? -1
+    const rows = findByName(judgement.context.catalog, read)?.rowsEstimate ?? -1
     judgement.rowsEstimateMax = Math.max(judgement.rowsEstimateMax, rows)
   }
   for (const call of relation.calls) {
@@ -164,10 +164,19 @@ function kindWord(kind: string): string {
   return kind === 'f' ? 'foreign table' : 'table'
 }
 
+/** Statistics show the values of every table that the role may read, whatever the policy keeps back. */
+const valueStatistics: ReadonlySet<string> = new Set(['pg_stats', 'pg_stats_ext', 'pg_stats_ext_exprs'])
+
+function ruleOf(judgement: Judgement, schema: string, name: string): string | undefined {
+  const rule = judgement.manifest.relations.get(`${schema}.${name}`)
+  const shows = valueStatistics.has(name) && tableRulesOf(judgement.context.policy).restricts
+  return shows ? 'it shows values of tables outside the policy' : rule
+}
+
 /** Whether the relation is read through its filtered view. */
 function judgeCatalogRelation(judgement: Judgement, fields: Fields, schema: string, name: RelationName): boolean {
   const qualified = `${schema}.${name.name}`
-  const rule = judgement.manifest.relations.get(qualified)
+  const rule = ruleOf(judgement, schema, name.name)
   judgement.relations.add(qualified)
   if (rule === 'allow') return false
   const hasTwin = schema === 'pg_catalog' && judgement.context.catalog.filteredViews.has(name.name)

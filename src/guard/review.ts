@@ -20,15 +20,17 @@ interface Reach {
 
 /** `parse` as JudgeContext.parse. Pure; a definition that cannot be followed refuses what it defines. */
 export function reviewCatalog(raw: RawCatalog, parse: (text: string) => ParsedText): CatalogSnapshot {
-  const bare = indexCatalog(raw)
-  const context: JudgeContext = { policy: reviewPolicy, catalog: bare, searchPath: [], user: '', parse }
+  const names = indexCatalog(raw)
+  const base: JudgeContext = { policy: reviewPolicy, catalog: names, searchPath: [], user: '', parse }
+  const typed: CatalogSnapshot = { ...names, types: indexTypes(raw, base) }
+  const context: JudgeContext = { ...base, catalog: typed }
   const reach = new Map(raw.relations.map(relation => [nameOf(relation), reachOf(relation, context)]))
   const kin = kinOf(raw.relations)
   const relations = raw.relations.map((relation): [string, CatalogRelation] => [
     `${relation.schema}\0${relation.name}`,
     { ...relation, ...close(relation, reach), kin: kin.get(nameOf(relation)) ?? [] },
   ])
-  return { ...bare, relations: new Map(relations), types: indexTypes(raw, context) }
+  return { ...typed, relations: new Map(relations) }
 }
 
 const reviewPolicy: Policy = {
@@ -167,21 +169,32 @@ function reachable(from: string, edges: ReadonlyMap<string, readonly string[]>):
   return reached
 }
 
+/** Kinds of pg_type.typtype whose values may hold values of other types: a cast to them may cast those too. */
+const holding = new Set(['c', 'd', 'r', 'm'])
+
 function indexTypes(raw: RawCatalog, context: JudgeContext): ReadonlyMap<string, ReadonlyMap<string, CatalogType>> {
   const casts = new Map<string, string[]>()
   for (const cast of raw.casts ?? []) {
     const key = `${cast.schema}\0${cast.type}`
     casts.set(key, [...(casts.get(key) ?? []), cast.function])
   }
-  const index = new Map<string, Map<string, CatalogType>>()
-  for (const type of raw.types) {
+  const reached = raw.types.map(type => {
     const check = type.check === null ? nothing : follow(`select ${type.check}`, context)
-    const names = index.get(type.schema) ?? new Map<string, CatalogType>()
-    index.set(type.schema, names)
-    names.set(type.name, {
+    return {
+      type,
       calls: [...check.calls, ...(casts.get(`${type.schema}\0${type.name}`) ?? [])],
       refused: check.refused,
-    })
+    }
+  })
+  const held = {
+    calls: reached.flatMap(each => each.calls),
+    refused: reached.find(each => each.refused)?.refused ?? null,
+  }
+  const index = new Map<string, Map<string, CatalogType>>()
+  for (const { type, calls, refused } of reached) {
+    const names = index.get(type.schema) ?? new Map<string, CatalogType>()
+    index.set(type.schema, names)
+    names.set(type.name, holding.has(type.kind) ? held : { calls, refused })
   }
   return index
 }

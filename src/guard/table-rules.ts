@@ -10,6 +10,8 @@ export interface TableRules {
   /** Listed in allowedTables, or nothing is listed there. */
   allows(qualified: string): boolean
   excludes(qualified: string): boolean
+  /** Whether some tables of the schemas are kept from the principal. */
+  readonly restricts: boolean
   /** Answers already found; '' for none. */
   readonly reasons: WeakMap<CatalogRelation, string>
 }
@@ -27,6 +29,7 @@ export function tableRulesOf(policy: Policy): TableRules {
     foreignTables: new Set(policy.foreignTables),
     allows: qualified => allowed === undefined || allowed.some(pattern => pattern.test(qualified)),
     excludes: qualified => excluded.some(pattern => pattern.test(qualified)),
+    restricts: allowed !== undefined || excluded.length > 0,
     reasons: new WeakMap(),
   }
   compiled.set(policy, rules)
@@ -59,13 +62,24 @@ function findReason(rules: TableRules, catalog: CatalogSnapshot, relation: Catal
   if (showsExcluded(rules, catalog, relation)) return 'it shows a table that is excluded by the policy'
   const call = relation.calls.find(called => !rules.functions.has(called))
   if (call !== undefined) return `it calls ${call}, which is not among the allowed functions`
-  const foreign = relation.reads.find(read => catalog.foreignTables.has(read) && !rules.foreignTables.has(read))
-  return foreign === undefined ? undefined : 'it shows a foreign table that is not admitted'
+  return showsForeign(rules, catalog, relation) ? 'it shows a foreign table that is not admitted' : undefined
+}
+
+function showsForeign(rules: TableRules, catalog: CatalogSnapshot, relation: CatalogRelation): boolean {
+  if (catalog.foreignTables.size === 0) return false
+  const isForeign = (name: string) => catalog.foreignTables.has(name) && !rules.foreignTables.has(name)
+  if (relation.kin.some(isForeign) || relation.reads.some(isForeign)) return true
+  return relation.reads.some(read => findByName(catalog, read)?.kin.some(isForeign) === true)
 }
 
 function showsExcluded(rules: TableRules, catalog: CatalogSnapshot, relation: CatalogRelation): boolean {
   if (relation.kin.some(rules.excludes) || relation.reads.some(rules.excludes)) return true
-  return relation.reads.some(read => catalog.relations.get(read.replace('.', '\0'))?.kin.some(rules.excludes) === true)
+  return relation.reads.some(read => findByName(catalog, read)?.kin.some(rules.excludes) === true)
+}
+
+/** By `schema.name`, as reads and kin give it. */
+export function findByName(catalog: CatalogSnapshot, qualified: string): CatalogRelation | undefined {
+  return catalog.relations.get(qualified.replace('.', '\0'))
 }
 
 /** A function of a known extension that stands behind an operator, a type or a cast. */

@@ -7,7 +7,7 @@ import { judgeJoin, judgeRangeFunction, judgeRangeSubselect, judgeRangeTable, ju
 import { judgeFuncCall } from './functions.ts'
 import { type Judgement, refuse } from './judgement.ts'
 import { type FieldRule, nodeRules } from './node-rules.ts'
-import { isClusterType, judgeClusterCast, judgeOperator, judgeTypeName } from './operators.ts'
+import { isClusterType, judgeClusterCast, judgeOperator, judgeTypeName, refuseClusterType } from './operators.ts'
 import { judgeRangeVar } from './relations.ts'
 import type { Scope } from './scope.ts'
 import { judgeSelect } from './select.ts'
@@ -146,12 +146,15 @@ function judgeCase(judgement: Judgement, fields: Fields, scope: Scope): void {
 
 function judgeTypeCast(judgement: Judgement, fields: Fields, scope: Scope, node: Fields): void {
   if (isFields(fields.arg)) judgement.castArguments.add(fields.arg)
-  walkFields(judgement, 'TypeCast', fields, scope)
-  const typeName = isFields(fields.typeName) ? fields.typeName : undefined
-  if (typeName !== undefined && isClusterType(typeName)) judgeClusterCast(judgement, fields, typeName, scope, node)
+  const { typeName, ...rest } = fields
+  if (!isFields(typeName) || !isClusterType(typeName)) return walkFields(judgement, 'TypeCast', fields, scope)
+  walkFields(judgement, 'TypeCast', rest, scope)
+  walkFields(judgement, 'TypeName', typeName, scope)
+  judgeClusterCast(judgement, fields, typeName, scope, node)
 }
 
 function judgeType(judgement: Judgement, fields: Fields, scope: Scope): void {
+  if (isClusterType(fields)) refuseClusterType(judgement, fields)
   judgeTypeName(judgement, fields)
   walkFields(judgement, 'TypeName', fields, scope)
 }
