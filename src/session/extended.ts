@@ -228,6 +228,8 @@ function executeNow(state: SessionState, portal: ClientPortal, rowsMax: number):
   if (state.skipping) return undefined
   sendExecute(state, portal, rowsMax)
   const { effect } = portal.plan
+  // What set_config really did shows in the server's reports, which come with ReadyForQuery: nothing runs before they are seen.
+  if (effect.type === 'rows' && effect.sets.length > 0) state.endSeries()
   if (!changesContext(effect, state.settings)) return undefined
   return state.whenDrained(() => undefined)
 }

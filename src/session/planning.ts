@@ -156,7 +156,8 @@ function clamp(name: string, values: readonly string[], limits: Limits): { value
       hint: 'Valid units for this parameter are "us", "ms", "s", "min", "h", and "d".',
     })
   }
-  if (askedMs > 0 && askedMs <= limitMs) return { value: quoteValues(values) }
+  // The number that was compared, not the client's text: the server rounds in a way of its own, down to 0, which is none.
+  if (askedMs > 0 && askedMs <= limitMs) return { value: quoteValues([String(askedMs)]) }
   return {
     value: quoteValues([String(limitMs)]),
     notice: {

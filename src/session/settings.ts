@@ -152,15 +152,19 @@ export function unquoteValues(text: string): string[] {
   return [...text.matchAll(/'((?:[^']|'')*)'/g)].map(match => (match[1] ?? '').replaceAll("''", "'"))
 }
 
-/** A setting's own list form (`a, "B c"`) as identifiers, folded as Postgres folds them; undefined: not well formed. */
+const identifierMaxBytes = 63
+
+/** A setting's own list form (`a, "B c"`) as identifiers, folded as Postgres folds them (ASCII only); undefined: not one that is surely read so. */
 export function splitIdentifiers(text: string): string[] | undefined {
   const names: string[] = []
-  const item = /\s*(?:"((?:[^"]|"")*)"|([^\s",]+))\s*(,|$)/y
-  if (text.trim() === '') return names
+  const item = /[ \t\n\r\f\v]*(?:"((?:[^"\0]|"")+)"|([A-Za-z_\u0080-\uffff$0-9]+))[ \t\n\r\f\v]*(,|$)/y
+  if (/^[ \t\n\r\f\v]*$/.test(text)) return names
   while (item.lastIndex < text.length) {
     const match = item.exec(text)
     if (match === null) return undefined
-    names.push(match[1] !== undefined ? match[1].replaceAll('""', '"') : (match[2] ?? '').toLowerCase())
+    const name = match[1]?.replaceAll('""', '"') ?? (match[2] ?? '').replace(/[A-Z]/g, letter => letter.toLowerCase())
+    if (Buffer.byteLength(name) > identifierMaxBytes) return undefined
+    names.push(name)
     if (match[3] === '') return item.lastIndex === text.length ? names : undefined
     if (item.lastIndex === text.length) return undefined
   }
@@ -176,10 +180,10 @@ const units: ReadonlyMap<string, number> = new Map([
   ['d', 86_400_000],
 ])
 
-/** A duration setting's value (`5000`, `'30s'`, `1min`) in milliseconds; undefined: not one that Postgres takes. */
+/** A duration setting's value (`5000`, `'30s'`, `1min`) in whole milliseconds, rounded down; undefined: not one that Postgres takes. */
 export function durationMs(text: string): number | undefined {
   const match = /^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*$/.exec(text)
   if (match === null) return undefined
   const unit = units.get(match[2] ?? 'ms')
-  return unit === undefined ? undefined : Math.round(Number(match[1]) * unit)
+  return unit === undefined ? undefined : Math.floor(Number(match[1]) * unit)
 }
