@@ -199,16 +199,29 @@ function capOf(context: JudgeContext, name: string): number {
   }
 }
 
-/** A setting's own list form (`a, "B c"`) as identifiers, folded as Postgres folds them; undefined: not well formed. */
+const identifierMaxBytes = 63
+
+/** A setting's own list form (`a, "B c"`) as identifiers, folded as Postgres folds them (ASCII alone); undefined: not one that is surely read so. */
 export function splitIdentifierList(text: string): readonly string[] | undefined {
   const names: string[] = []
-  if (text.trim() === '') return names
-  const item = /\s*(?:"((?:[^"]|"")*)"|([^\s",]+))\s*(,|$)/y
+  if (/^[ \t\n\r\f\v]*$/.test(text)) return names
+  const item = /[ \t\n\r\f\v]*(?:"((?:[^"]|"")+)"|([\w$\u0080-\uffff]+))[ \t\n\r\f\v]*(,|$)/y
   while (item.lastIndex < text.length) {
     const match = item.exec(text)
     if (match === null) return undefined
-    names.push(match[1] !== undefined ? match[1].replaceAll('""', '"') : (match[2] ?? '').toLowerCase())
+    const name = match[1]?.replaceAll('""', '"') ?? (match[2] ?? '').replace(/[A-Z]/g, letter => letter.toLowerCase())
+    if (utf8Bytes(name) > identifierMaxBytes) return undefined
+    names.push(name)
     if (match[3] === '') return names
   }
   return undefined
+}
+
+function utf8Bytes(text: string): number {
+  let bytes = 0
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
+  }
+  return bytes
 }

@@ -4,7 +4,7 @@ import { isColumnOf } from './provenance.ts'
 import type { Scope } from './scope.ts'
 import { isShown, judgeSetting, mayHoldValue, splitIdentifierList } from './settings.ts'
 import { spliceVirtualPid } from './splice-calls.ts'
-import { castString, constantOf, constantText, type Fields, listOf, locationOf, numberOf, unwrap } from './tree.ts'
+import { castString, constantOf, type Fields, listOf, locationOf, numberOf, uncastText, unwrap } from './tree.ts'
 import type { SetConfigCall } from './verdict.ts'
 
 export function judgeSpecialFunction(
@@ -63,7 +63,10 @@ function judgeSetConfig(judgement: Judgement, call: Fields, node: Fields): void 
       'Write its name and is_local as constants, its value as a constant or a parameter.',
     )
   }
-  const refusal = judgeSetting(judgement.context, name, valuesOf(name, value))
+  const values = valuesOf(name, value)
+  if (values === undefined && 'constant' in value)
+    refuseSetConfig(judgement, call, 'Write the schemas as plain or "quoted" names, with commas between.')
+  const refusal = judgeSetting(judgement.context, name, values)
   if (refusal !== undefined) refuse(judgement, refusal.reason, { ...refusal.error, at: locationOf(call) })
   if (!isTarget || !judgement.runsOnce) {
     refuseSetConfig(judgement, call, 'It may stand in the select list of a SELECT without FROM. Or use SET.')
@@ -88,17 +91,13 @@ function refuseSetConfig(judgement: Judgement, call: Fields, hint: string): neve
 }
 
 function readValue(node: unknown): SetConfigCall['value'] | undefined {
-  const cast = unwrap(node, 'TypeCast')
-  if (cast !== undefined) return readValue(cast.arg)
-  const parameter = unwrap(node, 'ParamRef')
+  const parameter = unwrap(uncastText(node), 'ParamRef')
   if (parameter !== undefined) return { parameter: numberOf(parameter.number) }
-  const constant = constantText(node)
+  const constant = castString(node)
   return constant === undefined ? undefined : { constant }
 }
 
 function isFlag(node: unknown): boolean | undefined {
-  const cast = unwrap(node, 'TypeCast')
-  if (cast !== undefined) return isFlag(cast.arg)
   const constant = constantOf(node)
   if (constant?.type === 'boolean') return constant.value
   if (constant?.type !== 'string') return undefined
