@@ -15,7 +15,8 @@ export interface Running {
 
 export interface StartOptions {
   readonly environment?: Record<string, string>
-  readonly input?: string
+  /** `false`: the caller writes. */
+  readonly input?: string | false
   readonly folder?: string
   /** Then it is killed. */
   readonly timeoutMs?: number
@@ -35,7 +36,7 @@ export function start(command: string, args: readonly string[], options: StartOp
   child.stdout.setEncoding('utf8').on('data', chunk => (out += chunk))
   child.stderr.setEncoding('utf8').on('data', chunk => (err += chunk))
   child.stdin.on('error', () => {}) // it may end before it has read everything
-  child.stdin.end(options.input ?? '')
+  if (options.input !== false) child.stdin.end(options.input ?? '')
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', code => resolve({ code, out, err }))
