@@ -1,16 +1,19 @@
 /** The whole of it, as on a bare machine: a folder, two commands, a client. */
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { processCommand } from '../../src/embedded/processes.ts'
-import { runPostern, startPostern } from './postern.ts'
+import { runPostern } from './postern.ts'
+import { freePort, type Running, readDemo, soon, startRunning } from './running.ts'
 
 const cwd = mkdtempSync(join(tmpdir(), 'postern-up-'))
 const env: Record<string, string> = {}
-let up: Awaited<ReturnType<typeof startUp>>
+let up: Running
+
+const startUp = () => startRunning(['up'], 'Stop: Ctrl-C', { cwd, env })
+const demoEnv = () => readDemo(cwd)
 
 beforeAll(async () => {
   env.POSTERN_GATEWAY_PORT = String(await freePort())
@@ -96,7 +99,7 @@ describe('administration while it runs', () => {
     const database = JSON.parse((await run(['database', 'add', 'crm', '--tenant', 'initech', '--json'])).out)
     expect(database).toMatchObject({ alias: 'crm', kind: 'managed', superuserTasks: [] })
     expect(JSON.stringify(database)).not.toMatch(/sealed/i)
-    const zoe = await connectSoon({ user: 'zoe@initech', password: 'correct horse', database: 'crm' })
+    const zoe = await soon(() => connect({ user: 'zoe@initech', password: 'correct horse', database: 'crm' }))
     expect((await zoe.query('select current_database() as name')).rows).toEqual([{ name: database.dbname }])
     await zoe.end()
   })
@@ -121,7 +124,7 @@ describe('administration while it runs', () => {
   it('gives a generated password once, and a new one', async () => {
     const { out } = await run(['user', 'passwd', 'zoe@initech'])
     const password = /password: (\S+) {3}\(shown once\)/.exec(out)?.[1] ?? ''
-    const zoe = await connectSoon({ user: 'zoe@initech', password, database: 'crm' })
+    const zoe = await soon(() => connect({ user: 'zoe@initech', password, database: 'crm' }))
     await zoe.end()
     await expect(connect({ user: 'zoe@initech', password: 'correct horse', database: 'crm' })).rejects.toMatchObject({
       code: '28P01',
@@ -137,6 +140,25 @@ describe('administration while it runs', () => {
     expect(performance.now() - sinceMs).toBeLessThan(5_000)
     await expect(connectAs('zoe@initech')).rejects.toMatchObject({ code: '28P01' })
     expect((await run(['tenant', 'enable', 'initech'])).code).toBe(0)
+  })
+
+  it('sets limits and tables, in force within a second for who is connected', async () => {
+    const alice = await connect({})
+    const rows = async () => (await alice.query('select * from customers')).rowCount
+    expect((await run(['limits', 'set', 'rowsMax', '7', '--user', 'alice@acme'])).code).toBe(0)
+    await soon(async () => expect(await rows()).toBe(7))
+    expect((await run(['limits', 'list', '--user', 'alice@acme'])).out).toMatch(/rowsMax +7/)
+    expect((await run(['limits', 'unset', 'rowsMax', '--user', 'alice@acme'])).code).toBe(0)
+    await soon(async () => expect(await rows()).toBe(8_000))
+    expect((await run(['database', 'set', 'crm', '--tenant', 'acme', '--exclude', 'crm.cust*'])).code).toBe(0)
+    await soon(() => expect(rows()).rejects.toMatchObject({ code: '42501' }))
+    expect((await run(['database', 'set', 'crm', '--tenant', 'acme', '--exclude', ''])).code).toBe(0)
+    await soon(async () => expect(await rows()).toBe(8_000))
+    await alice.end()
+    expect(await run(['limits', 'set', 'rowMax', '7', '--tenant', 'acme'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('rowsMax'),
+    })
   })
 
   it('removes nothing that is not named again', async () => {
@@ -245,31 +267,6 @@ describe('the end', () => {
   })
 })
 
-async function startUp() {
-  const child = startPostern(['up'], { cwd, env })
-  let text = ''
-  const exited = new Promise<number>(resolve => child.on('close', code => resolve(code ?? -1)))
-  await new Promise<void>((resolve, reject) => {
-    const hear = (chunk: Buffer) => {
-      text += chunk.toString()
-      if (text.includes('Stop: Ctrl-C')) resolve()
-    }
-    child.stdout.on('data', hear)
-    child.stderr.on('data', hear)
-    void exited.then(code => reject(new Error(`postern up ended with ${code}:\n${text}`)))
-  })
-  const stop = (signal: NodeJS.Signals) => {
-    child.kill(signal)
-    return exited
-  }
-  return { screen: text, output: () => text, stop }
-}
-
-function demoEnv(): Record<string, string> {
-  const text = readFileSync(join(cwd, '.postern/demo.env'), 'utf8')
-  return Object.fromEntries([...text.matchAll(/^([A-Z_]+)='(.*)'$/gm)].map(([, name, value]) => [name!, value!]))
-}
-
 async function connect(o: { user?: string; password?: string | undefined; database?: string }): Promise<pg.Client> {
   const demo = demoEnv()
   const client = new pg.Client({
@@ -283,22 +280,9 @@ async function connect(o: { user?: string; password?: string | undefined; databa
   return client
 }
 
-/** What was just changed is in force within a second. */
-async function connectSoon(o: Parameters<typeof connect>[0]): Promise<pg.Client> {
-  const deadlineMs = performance.now() + 1_000
-  for (;;) {
-    try {
-      return await connect(o)
-    } catch (error) {
-      if (performance.now() > deadlineMs) throw error
-      await new Promise(resolve => setTimeout(resolve, 50))
-    }
-  }
-}
-
 async function connectAs(user: string): Promise<pg.Client> {
   await run(['user', 'passwd', user, '--password-stdin'], 'another horse\n')
-  return await connectSoon({ user, password: 'another horse', database: 'crm' })
+  return await soon(() => connect({ user, password: 'another horse', database: 'crm' }))
 }
 
 async function asAlice(work: (alice: pg.Client) => Promise<void>): Promise<void> {
@@ -316,13 +300,4 @@ async function direct(database: string, sql: string): Promise<Record<string, num
   const client = new pg.Client({ connectionString: url.href })
   await client.connect()
   return (await client.query(sql).finally(() => client.end())).rows
-}
-
-function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(address !== null && typeof address === 'object' ? address.port : 0))
-    })
-  })
 }
