@@ -19,6 +19,7 @@ import { frontendType } from '../wire/message-types.ts'
 import { emptyQueryResponse, encodeCommandComplete, flush, sync } from '../wire/query.ts'
 import { changesContext } from './effects.ts'
 import type { Judged } from './judgement.ts'
+import { declaredTypes } from './parameter-types.ts'
 import { currentStatement, makeStatement, sendParse, upstreamName } from './prepare.ts'
 import { StatementRun } from './run.ts'
 import type { SessionState } from './state.ts'
@@ -63,7 +64,8 @@ function onSync(state: SessionState): Waiting {
 }
 
 function onParse(state: SessionState, body: Buffer): Waiting {
-  const { name, text, parameterTypes } = decodeParse(body)
+  const { name, text, parameterTypes: asked } = decodeParse(body)
+  const parameterTypes = declaredTypes(asked)
   if (name !== '' && state.statements.has(name)) {
     throw new SqlError({ code: '42P05', message: `prepared statement "${name}" already exists` })
   }
