@@ -3,7 +3,7 @@
  * caller sees in a catalog of the same query, or about an object that is written out and may be read.
  */
 import { type Judgement, refuse } from './judgement.ts'
-import { comesFromCatalog } from './provenance.ts'
+import { comesFromCatalog, isWholeCast } from './provenance.ts'
 import { findRelation } from './relations.ts'
 import type { Scope } from './scope.ts'
 import { splitIdentifierList } from './settings.ts'
@@ -89,7 +89,7 @@ function isDescribable(judgement: Judgement, node: unknown, scope: Scope): boole
 function isDescribableText(judgement: Judgement, text: string): boolean {
   const names = splitIdentifierList(text.replace(/\.(?=(?:[^"]|"[^"]*")*$)/g, ','))
   const name = names?.at(-1)
-  if (name === undefined) return true
+  if (name === undefined) return false
   const found = findRelation(judgement, { schema: names?.at(-2), name })
   if (found === undefined) return true
   if (found.type === 'catalog') return true
@@ -143,7 +143,8 @@ function isNamePart(judgement: Judgement, node: unknown, scope: Scope): boolean 
   return comesFromCatalog(node, scope) || isNameOfCatalog(judgement, node, scope)
 }
 
+/** What is cast, where the cast keeps it whole: `'hidden!'::varchar(6)` is another text. */
 function stripCasts(node: unknown): unknown {
   const cast = unwrap(node, 'TypeCast')
-  return cast === undefined ? node : stripCasts(cast.arg)
+  return cast === undefined || !isWholeCast(cast) ? node : stripCasts(cast.arg)
 }

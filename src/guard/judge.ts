@@ -4,6 +4,7 @@ import { judgeCloseCursor, judgeDeclare, judgeFetch } from './cursor.ts'
 import { judgeExplain } from './explain.ts'
 import type { JudgeContext, Judgement } from './judgement.ts'
 import { openJudgement } from './open-judgement.ts'
+import { judgeParameterTypes } from './operators.ts'
 import type { ParsedStatement } from './parse.ts'
 import { judgeQuery } from './query.ts'
 import { Refusal } from './refusal.ts'
@@ -23,6 +24,7 @@ export function judge(statement: ParsedStatement, context: JudgeContext): Verdic
   if (kind === undefined || !isFields(fields)) return answer('empty', { type: 'empty' })
   const judgement = openJudgement(statement, context, false)
   try {
+    if (context.parameterTypes !== undefined) judgeParameterTypes(judgement, context.parameterTypes)
     return judgeKind(judgement, kind, fields)
   } catch (thrown) {
     return refused(judgement, kind, thrown)

@@ -13,6 +13,8 @@ export interface JudgeContext {
   readonly catalog: CatalogSnapshot
   /** As in force, without '$user' and pg_catalog's implicit place. */
   readonly searchPath: readonly string[]
+  /** Type oids that Parse gives for parameters; 0 or absent: the server infers them. */
+  readonly parameterTypes?: readonly number[]
   /** The principal's login name, for messages. */
   readonly user: string
   /** Parses a spliced text at once. */

@@ -85,6 +85,33 @@ function findType(catalog: CatalogSnapshot, schema: string, name: string): Catal
   return types.entries().find(([other]) => other.startsWith(element))?.[1]
 }
 
+/** aclitem, aclitem[], regrole, regrole[] (pg_type.dat). */
+const clusterTypeOids: ReadonlySet<number> = new Set([1033, 1034, 4096, 4097])
+/** FirstNormalObjectId (access/transam.h): what is not made by initdb begins here. */
+const firstOwnOid = 16_384
+
+/** Parse names parameters' types by number: as good as a cast in the text. */
+export function judgeParameterTypes(judgement: Judgement, types: readonly number[]): void {
+  const { catalog } = judgement.context
+  for (const [at, oid] of types.entries()) {
+    if (!clusterTypeOids.has(oid) && (oid < firstOwnOid || !someTypeRunsCode(catalog))) continue
+    refuse(judgement, 'type', {
+      code: '42501',
+      message: `permission denied for the type of parameter $${at + 1}`,
+      hint: 'Leave the type to the server, or give text.',
+    })
+  }
+}
+
+function someTypeRunsCode(catalog: CatalogSnapshot): boolean {
+  for (const types of catalog.types.values()) {
+    for (const type of types.values()) {
+      if (type.refused !== null || type.calls.some(call => !isExtensionCall(catalog, call))) return true
+    }
+  }
+  return false
+}
+
 export function isClusterType(typeName: Fields): boolean {
   return clusterTypes.has(namesOf(typeName.names).at(-1) ?? '')
 }

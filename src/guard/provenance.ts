@@ -53,6 +53,7 @@ function isTraced(node: unknown, scope: Scope, trace: Trace): boolean {
     case 'ColumnRef':
       return isColumnTraced(namesOf(fields?.fields), scope, trace)
     case 'TypeCast':
+      return fields !== undefined && isWholeCast(fields) && isTraced(fields.arg, scope, trace)
     case 'CollateClause':
     case 'A_Indirection':
       return isTraced(fields?.arg, scope, trace)
@@ -69,6 +70,13 @@ function isTraced(node: unknown, scope: Scope, trace: Trace): boolean {
     default:
       return false
   }
+}
+
+/** A cast that cuts nothing off: to a type without a length. */
+export function isWholeCast(cast: Fields): boolean {
+  const names = isFields(cast.typeName) ? namesOf(cast.typeName.names) : []
+  const isShort = names.at(-1) === 'char' || names.at(-1) === 'bpchar' || names.at(-1) === 'bit'
+  return isFields(cast.typeName) && listOf(cast.typeName.typmods).length === 0 && !isShort
 }
 
 function areTraced(list: unknown, scope: Scope, trace: Trace): boolean {

@@ -3,7 +3,7 @@ import type { CatalogRelation } from './catalog.ts'
 import { type Judgement, refuse } from './judgement.ts'
 import { findCte, type Scope, type ScopeItem } from './scope.ts'
 import { spliceFilteredRelation } from './splice-relations.ts'
-import { findByName, tableRulesOf, whyNotReadable } from './table-rules.ts'
+import { findByName, tableRulesOf, valueStatistics, whyNotReadable } from './table-rules.ts'
 import { type Fields, isFields, locationOf, namesOf, textOf } from './tree.ts'
 
 interface RelationName {
@@ -164,12 +164,9 @@ function kindWord(kind: string): string {
   return kind === 'f' ? 'foreign table' : 'table'
 }
 
-/** Statistics show the values of every table that the role may read, whatever the policy keeps back. */
-const valueStatistics: ReadonlySet<string> = new Set(['pg_stats', 'pg_stats_ext', 'pg_stats_ext_exprs'])
-
 function ruleOf(judgement: Judgement, schema: string, name: string): string | undefined {
   const rule = judgement.manifest.relations.get(`${schema}.${name}`)
-  const shows = valueStatistics.has(name) && tableRulesOf(judgement.context.policy).restricts
+  const shows = valueStatistics.has(`${schema}.${name}`) && tableRulesOf(judgement.context.policy).restricts
   return shows ? 'it shows values of tables outside the policy' : rule
 }
 

@@ -74,20 +74,38 @@ function showsForeign(rules: TableRules, catalog: CatalogSnapshot, relation: Cat
 
 function showsExcluded(rules: TableRules, catalog: CatalogSnapshot, relation: CatalogRelation): boolean {
   if (relation.kin.some(rules.excludes) || relation.reads.some(rules.excludes)) return true
+  if (rules.restricts && relation.reads.some(read => valueStatistics.has(read))) return true
   return relation.reads.some(read => findByName(catalog, read)?.kin.some(rules.excludes) === true)
 }
 
-/** By `schema.name`, as reads and kin give it. */
+/** By `schema.name`, as reads and kin give it; either may have dots of its own. */
 export function findByName(catalog: CatalogSnapshot, qualified: string): CatalogRelation | undefined {
-  return catalog.relations.get(qualified.replace('.', '\0'))
+  return firstSplit(qualified, (schema, name) => catalog.relations.get(`${schema}\0${name}`))
 }
 
 /** A function of a known extension that stands behind an operator, a type or a cast. */
 export function isExtensionCall(catalog: CatalogSnapshot, qualified: string): boolean {
-  const dot = qualified.indexOf('.')
-  const entries = catalog.functions.get(qualified.slice(0, dot))?.get(qualified.slice(dot + 1))
+  const entries = firstSplit(qualified, (schema, name) => catalog.functions.get(schema)?.get(name))
   return entries?.every(entry => entry.extension !== null && isKnownExtension(entry.extension)) ?? false
 }
+
+function firstSplit<Found>(
+  qualified: string,
+  find: (schema: string, name: string) => Found | undefined,
+): Found | undefined {
+  for (let dot = qualified.indexOf('.'); dot >= 0; dot = qualified.indexOf('.', dot + 1)) {
+    const found = find(qualified.slice(0, dot), qualified.slice(dot + 1))
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** Catalogs that show the values of every table that a role may read, whatever the policy keeps back. */
+export const valueStatistics: ReadonlySet<string> = new Set([
+  'pg_catalog.pg_stats',
+  'pg_catalog.pg_stats_ext',
+  'pg_catalog.pg_stats_ext_exprs',
+])
 
 /** `*` any run of characters, `?` one; matched against `schema.name`, a glob without a dot against any schema. */
 function globPattern(glob: string): RegExp {

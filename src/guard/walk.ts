@@ -80,13 +80,44 @@ const writingCtes: ReadonlyMap<string, string> = new Map([
   ['MergeStmt', 'MERGE'],
 ])
 
+/**
+ * Keywords of SQL/JSON by the major that made them: to an older server `json_value(x)` is a call of whatever function has
+ * that name, which this tree does not show.
+ */
+const jsonSince: ReadonlyMap<string, number> = new Map([
+  ['JsonObjectConstructor', 16],
+  ['JsonArrayConstructor', 16],
+  ['JsonArrayQueryConstructor', 16],
+  ['JsonObjectAgg', 16],
+  ['JsonArrayAgg', 16],
+  ['JsonIsPredicate', 16],
+  ['JsonParseExpr', 17],
+  ['JsonScalarExpr', 17],
+  ['JsonSerializeExpr', 17],
+  ['JsonFuncExpr', 17],
+  ['JsonTable', 17],
+])
+
+function judgeSince(kind: string, since: number, then?: Handler): Handler {
+  return (judgement, fields, scope, node) => {
+    if (judgement.context.catalog.major < since) refuseNode(judgement, kind, locationOf(fields))
+    if (then !== undefined) then(judgement, fields, scope, node)
+    else walkFields(judgement, kind, fields, scope)
+  }
+}
+
+const judgeJsonTable: Handler = (judgement, fields, scope) => judgeRangeTable(judgement, 'JsonTable', fields, scope)
+
 const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['SelectStmt', (judgement, fields, scope) => void judgeSelect(judgement, fields, scope)],
   ['RangeVar', judgeRangeVar],
   ['RangeSubselect', judgeRangeSubselect],
   ['RangeFunction', judgeRangeFunction],
   ['RangeTableFunc', (judgement, fields, scope) => judgeRangeTable(judgement, 'RangeTableFunc', fields, scope)],
-  ['JsonTable', (judgement, fields, scope) => judgeRangeTable(judgement, 'JsonTable', fields, scope)],
+  ...Array.from(jsonSince, ([kind, since]): [string, Handler] => [
+    kind,
+    judgeSince(kind, since, kind === 'JsonTable' ? judgeJsonTable : undefined),
+  ]),
   ['RangeTableSample', judgeTableSample],
   ['JoinExpr', judgeJoin],
   ['FuncCall', judgeFuncCall],

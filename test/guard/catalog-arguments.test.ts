@@ -116,6 +116,9 @@ describe('or about what is written out and may be read', () => {
     ['select pg_relation_size(20003)', '42501'],
     ["select pg_relation_size('20003')", '42501'],
     ["select pg_relation_size('app.' || 'hidden')", '42501'],
+    ["select pg_relation_size('app.hidden!'::varchar(10)::regclass)", '42501'],
+    ["select pg_relation_size('app.\"hidden')", '42501'],
+    ["select pg_database_size('acme'::char(2))", '42501'],
     ["select has_table_privilege('users', 'select'), has_table_privilege(current_user, 'app.users', 'select')", 'run'],
     ["select has_schema_privilege('app', 'usage')", 'run'],
     [

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { storedFunction } from './fixtures.ts'
 import { judging, type Said, word } from './judging.ts'
 
 let said: Said
@@ -220,4 +221,41 @@ test('nothing is too deep to judge or to refuse', () => {
     `select ${'not '.repeat(450)}true`,
   ]
   for (const text of texts) expect(word(said(text))).toBe('run')
+})
+
+describe('types of parameters that Parse names by number', () => {
+  const typed = (types: readonly number[], setting = {}) => judging({ ...setting, parameterTypes: types })
+
+  test.each([
+    [[], 'run'],
+    [[0, 23, 25], 'run'],
+    [[4096], '42501'],
+    [[25, 4097], '42501'],
+    [[1034], '42501'],
+    [[90001], 'run'],
+  ])('%j: %s', async (types, outcome) => {
+    expect(word((await typed(types))('select $1, $2'))).toBe(outcome)
+  })
+
+  test('a type of the tenant, where casts to one would run its functions', async () => {
+    const catalog = {
+      types: [{ schema: 'app', name: 'evil', kind: 'd', check: 'app.leak(VALUE)' }],
+      functions: [storedFunction('app', 'leak')],
+    }
+    expect(word((await typed([90001], { catalog }))('select $1'))).toBe('42501')
+    expect(word((await typed([23], { catalog }))('select $1'))).toBe('run')
+  })
+})
+
+describe('an older server reads newer words as calls', () => {
+  test.each([
+    ["select json_value('{}', '$.a')", 16, '0A000'],
+    ["select json_value('{}', '$.a')", 17, 'run'],
+    ['select json_array(1, 2)', 15, '0A000'],
+    ['select json_array(1, 2)', 16, 'run'],
+    ["select * from json_table('[]', '$[*]' columns (a int path '$')) j", 14, '0A000'],
+    ['select system_user', 15, '42883'],
+  ])('%s on %i: %s', async (text, major, outcome) => {
+    expect(word((await judging({ major }))(text))).toBe(outcome)
+  })
 })

@@ -14,6 +14,7 @@ export interface Setting {
   readonly limits?: Partial<Limits>
   readonly searchPath?: readonly string[]
   readonly major?: number
+  readonly parameterTypes?: readonly number[]
 }
 
 export type Said = (text: string) => Verdict
@@ -51,6 +52,7 @@ export async function judging(setting: Setting = {}): Promise<Said> {
     searchPath: setting.searchPath ?? ['app', 'public'],
     user: 'alice@acme',
     parse,
+    parameterTypes: setting.parameterTypes ?? [],
   }
   return text => {
     const [statement] = parse(text).statements

@@ -118,6 +118,13 @@ describe('what the policy keeps back', () => {
     expect(word(narrow('select * from pg_stats'))).toBe('42501')
   })
 
+  test('a view over statistics, where tables are kept back', async () => {
+    const v = relation('app', 'v', ['x'], { kind: 'v', definition: 'select most_common_vals as x from pg_stats' })
+    expect(word((await judging({ catalog: { relations: [v] } }))('select * from v'))).toBe('42501')
+    const open = await judging({ catalog: { relations: [v] }, policy: { excludedTables: [] } })
+    expect(word(open('select * from v'))).toBe('run')
+  })
+
   test('foreign tables, but those admitted by name; and what shows them', async () => {
     const relations = [
       relation('app', 'ext', ['a'], { kind: 'f' }),
