@@ -6,22 +6,19 @@ import {
   decodeBind,
   decodeClose,
   decodeDescribe,
-  decodeExecute,
   decodeParse,
   encodeClose,
   encodeDescribe,
-  encodeExecute,
   encodeParameterDescription,
   noData,
   parseComplete,
 } from '../wire/extended-query.ts'
 import { frontendType } from '../wire/message-types.ts'
-import { emptyQueryResponse, encodeCommandComplete, flush, sync } from '../wire/query.ts'
-import { changesContext } from './effects.ts'
+import { flush, sync } from '../wire/query.ts'
+import { cursorPortal, executePortal, withPortal } from './execute.ts'
 import type { Judged } from './judgement.ts'
 import { declaredTypes } from './parameter-types.ts'
 import { currentStatement, makeStatement, sendParse, upstreamName } from './prepare.ts'
-import { StatementRun } from './run.ts'
 import type { SessionState } from './state.ts'
 import type { ClientPortal, ClientStatement } from './statements.ts'
 
@@ -40,7 +37,7 @@ export function handleExtended(state: SessionState, type: number, body: Buffer):
     case frontendType.describe:
       return onDescribe(state, body)
     case frontendType.execute:
-      return onExecute(state, body)
+      return executePortal(state, body)
     case frontendType.close:
       return onClose(state, body)
     case frontendType.flush:
@@ -176,10 +173,11 @@ function parametersOf(statement: ClientStatement, body: Buffer): (string | null)
 function onDescribe(state: SessionState, body: Buffer): Waiting {
   const { kind, name } = decodeDescribe(body)
   if (kind === 'P') {
-    const portal = findPortal(state, name)
-    if (portal.plan.text === '') state.answer(noData)
-    else sendDescribe(state, portal.statement, kind, name)
-    return undefined
+    return withPortal(state, name, portal => {
+      if (portal.plan.text === '') state.answer(noData)
+      else sendDescribe(state, portal.statement, kind, name)
+      return undefined
+    })
   }
   return currentStatement(state, findStatement(state, name), statement => {
     if (statement.plan.text === '') {
@@ -200,74 +198,14 @@ function sendDescribe(state: SessionState, statement: ClientStatement, kind: 'S'
   state.lease.write(encodeDescribe({ kind, name }))
 }
 
-function findPortal(state: SessionState, name: string): ClientPortal {
-  const portal = state.portals.get(name)
-  if (portal !== undefined) return portal
-  throw new SqlError({ code: '34000', message: `portal "${name}" does not exist` })
-}
-
-function onExecute(state: SessionState, body: Buffer): Waiting {
-  const { portal: name, rowsMax } = decodeExecute(body)
-  const portal = findPortal(state, name)
-  const { effect } = portal.plan
-  if (portal.plan.text === '') {
-    state.answer(emptyQueryResponse)
-    return undefined
-  }
-  if (portal.exhausted) {
-    state.answer(encodeCommandComplete('SELECT 0'))
-    return undefined
-  }
-  if (state.failed && !portal.plan.exits) throw state.failedError()
-  // A cursor's count is known once what came before it is through.
-  if (effect.type === 'fetch' && state.expectations.some(item => item.type === 'execute')) {
-    return state.whenDrained(() => executeNow(state, portal, rowsMax))
-  }
-  return executeNow(state, portal, rowsMax)
-}
-
-function executeNow(state: SessionState, portal: ClientPortal, rowsMax: number): Waiting {
-  if (state.skipping) return undefined
-  sendExecute(state, portal, rowsMax)
-  const { effect } = portal.plan
-  // What set_config really did shows in the server's reports, which come with ReadyForQuery: nothing runs before they are seen.
-  if (effect.type === 'rows' && effect.sets.length > 0) state.endSeries()
-  if (!changesContext(effect, state.settings)) return undefined
-  return state.whenDrained(() => undefined)
-}
-
-function sendExecute(state: SessionState, portal: ClientPortal, rowsMax: number): void {
-  const { limits } = state.judge.policy
-  const { plan } = portal
-  const left = Math.max(0, limits.rowsMax - portal.rows) + 1
-  const bounded =
-    plan.effect.type === 'rows' && plan.kind === 'select' && (plan.limitPushed === undefined || rowsMax > 0)
-  const counter = plan.effect.type === 'fetch' ? (state.counterOf(plan.effect.cursor) ?? portal) : portal
-  const run = new StatementRun({
-    plan,
-    text: portal.statement.statementText,
-    source: portal.statement.source,
-    limits,
-    startedAtMs: state.options.services.now(),
-    waitMs: state.lease.waitedMs,
-    counter,
-    parameters: portal.parameters,
-  })
-  state.expectations.add({ type: 'execute', run, portal })
-  state.seriesSent = true
-  state.lease.write(
-    encodeExecute({
-      portal: portal.name,
-      rowsMax: bounded ? (rowsMax === 0 ? left : Math.min(rowsMax, left)) : rowsMax,
-    }),
-  )
-}
-
 function onClose(state: SessionState, body: Buffer): Waiting {
   const { kind, name } = decodeClose(body)
-  const portal = kind === 'P' ? state.portals.get(name) : undefined
+  const portal = kind === 'P' ? (state.portals.get(name) ?? cursorPortal(state, name)) : undefined
   if (kind === 'S') state.statements.delete(name)
-  else state.portals.delete(name)
+  else {
+    state.portals.delete(name)
+    state.cursors.delete(name)
+  }
   if (portal === undefined || portal.plan.text === '' || state.lease.upstream === undefined) {
     state.answer(closeComplete)
     return undefined

@@ -52,8 +52,8 @@ export class SessionJudge {
     if (principal.expiresAt !== null && services.now() >= principal.expiresAt) throw loginExpired()
     const judged = services.judgement.judge(text, parameterTypes, this.context())
     if (judged instanceof Promise)
-      return judged.then(known => (missesRelation(known) ? this.judgeAgain(text, parameterTypes) : known))
-    return missesRelation(judged) ? this.judgeAgain(text, parameterTypes) : judged
+      return judged.then(known => (missesName(known) ? this.judgeAgain(text, parameterTypes) : known))
+    return missesName(judged) ? this.judgeAgain(text, parameterTypes) : judged
   }
 
   private async judgeAgain(text: string, parameterTypes: readonly number[]): Promise<Judged> {
@@ -62,8 +62,10 @@ export class SessionJudge {
   }
 }
 
-function missesRelation(judged: Judged): boolean {
-  return judged.statements.some(({ verdict }) => verdict.kind === 'refuse' && verdict.reason === 'unknown-relation')
+const unknownNames: ReadonlySet<string> = new Set(['unknown-relation', 'unknown-function'])
+
+function missesName(judged: Judged): boolean {
+  return judged.statements.some(({ verdict }) => verdict.kind === 'refuse' && unknownNames.has(verdict.reason))
 }
 
 export function loginExpired(): SqlError {

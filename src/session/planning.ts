@@ -52,6 +52,7 @@ export interface PlanContext {
   readonly login: string
   /** Rows that a cursor has already given. */
   readonly cursorRows: (name: string) => number
+  readonly hasStatement: (name: string) => boolean
 }
 
 /** @throws SqlError for values that no setting takes. */
@@ -81,12 +82,7 @@ export function planAnswer(verdict: AnswerVerdict, context: PlanContext): Plan {
     case 'unlisten':
       return { ...base, text: noOperation, effect: { type: 'none' }, tag: 'UNLISTEN' }
     case 'deallocate':
-      return {
-        ...base,
-        text: noOperation,
-        effect: { type: 'deallocate', name: answer.name },
-        tag: answer.name === null ? 'DEALLOCATE ALL' : 'DEALLOCATE',
-      }
+      return planDeallocate(answer.name, context)
     case 'close-cursor':
       return {
         ...base,
@@ -105,6 +101,14 @@ export function planAnswer(verdict: AnswerVerdict, context: PlanContext): Plan {
 function showText(name: string, login: string): string {
   if (name === 'session_authorization') return `select ${quoteValues([login])}::text as session_authorization`
   return `show ${quoteName(name)}`
+}
+
+function planDeallocate(name: string | null, context: PlanContext): Plan {
+  if (name !== null && !context.hasStatement(name)) {
+    throw new SqlError({ code: '26000', message: `prepared statement ${quoteName(name)} does not exist` })
+  }
+  const tag = name === null ? 'DEALLOCATE ALL' : 'DEALLOCATE'
+  return { ...plain, kind: 'deallocate', text: noOperation, effect: { type: 'deallocate', name }, tag }
 }
 
 function planDiscard(target: 'ALL' | 'PLANS' | 'TEMP' | 'SEQUENCES'): Plan {

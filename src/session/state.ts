@@ -147,6 +147,7 @@ export class SessionState implements ClientState {
       limits: this.judge.policy.limits,
       settings: this.settings,
       login: this.options.principal.login,
+      hasStatement: name => this.statements.has(name),
       cursorRows: name => this.counterOf(name)?.rows ?? 0,
     }
   }

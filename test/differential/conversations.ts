@@ -146,6 +146,16 @@ export const conversations: Readonly<Record<string, readonly Step[]>> = {
     query('fetch 1 from c'),
     query('rollback'),
   ],
+  'a cursor is a portal': [
+    query('begin'),
+    { send: [...one('declare srv cursor for select id, name from t order by id limit 6'), describePortal('srv'), sync], ready: 1 },
+    series(execute(2, 'srv')),
+    query('fetch 1 from srv'),
+    series(execute(0, 'srv')),
+    series(closePortal('srv'), describePortal('srv')),
+    query('rollback'),
+  ],
+  'a name that is not prepared': [query('deallocate nothere')],
   'a cursor outside of a transaction': [query('declare c cursor for select 1'), query('fetch 1 from c')],
   'copy out': [
     query('copy (select id, name from t order by id limit 3) to stdout'),
