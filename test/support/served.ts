@@ -1,6 +1,6 @@
 /** A tenant database behind a real gateway, in this process: provisioned roles, pool, session, wire door. */
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { AuditRecord } from '../../src/audit/record.ts'
+import type { AuditRecord, AuditSink } from '../../src/audit/record.ts'
 import type { SqlError } from '../../src/errors.ts'
 import { defaultGatewayLimits } from '../../src/gateway/limits.ts'
 import { createGateway } from '../../src/gateway/listener.ts'
@@ -20,7 +20,7 @@ import { Judgement } from '../../src/session/judgement.ts'
 import type { ServedDatabase } from '../../src/session/served-database.ts'
 import { openSession } from '../../src/session/session.ts'
 import { Sweep } from '../../src/session/sweep.ts'
-import { connectUpstream } from '../../src/upstream/connection.ts'
+import { connectUpstream, type UpstreamOptions } from '../../src/upstream/connection.ts'
 import { Pool } from '../../src/upstream/pool.ts'
 import { PoolGroup } from '../../src/upstream/pool-group.ts'
 import { makeVerifier, parseVerifier } from '../../src/wire/scram.ts'
@@ -34,7 +34,16 @@ export interface ServedOptions {
   readonly schemas?: readonly string[]
   readonly limits?: Partial<Limits>
   readonly excludedTables?: readonly string[]
-  readonly pool?: { readonly sizeMax?: number; readonly queueWaitTimeoutMs?: number }
+  readonly pool?: {
+    readonly sizeMax?: number
+    readonly queueWaitTimeoutMs?: number
+    readonly connectTimeoutMs?: number
+  }
+  readonly pooling?: ServedDatabase['pooling']
+  /** Where the sessions' connections go: a relay or a server that lies. */
+  readonly route?: (options: UpstreamOptions) => UpstreamOptions
+  /** In place of one that keeps everything in `records`. */
+  readonly audit?: AuditSink
 }
 
 export interface Served {
@@ -44,6 +53,8 @@ export interface Served {
   readonly direct: RawTarget
   readonly database: ServedDatabase
   readonly records: AuditRecord[]
+  /** What was logged as an error: the end of the test fails where any is left. */
+  readonly faults: unknown[]
   readonly administrator: Administrator
   setLimits(limits: Partial<Limits>): void
   stop(): Promise<void>
@@ -69,24 +80,21 @@ export async function serve(options: ServedOptions): Promise<Served> {
     await query(`set search_path = crm, public; set role ${managed.roles.owner}; ${options.seed}`)
   })
   await grantManagedTables(managed, grantAll)
-  const connect = (signal?: AbortSignal) =>
-    connectUpstream(
-      {
-        ...administrator,
-        database: name,
-        user: managed.roles.gate,
-        password: gatePassword,
-        tls: { mode: 'disable' },
-        connectTimeoutMs: 5_000,
-        applicationName: 'postern',
-      },
-      signal,
-    )
+  const line: UpstreamOptions = {
+    ...administrator,
+    database: name,
+    user: managed.roles.gate,
+    password: gatePassword,
+    tls: { mode: 'disable' },
+    connectTimeoutMs: 5_000,
+    applicationName: 'postern',
+  }
+  const connect = (signal?: AbortSignal) => connectUpstream(options.route?.(line) ?? line, signal)
   const group = new PoolGroup()
   const pool = new Pool({ key: id, connect, group, ...options.pool })
   const parser = await createParser()
   let policy = policyOf(options, {})
-  const first = await connect()
+  const first = await connectUpstream(line)
   const parameters = new Map(first.parameters)
   let catalog: CatalogSnapshot = reviewCatalog(await readCatalog(sql => first.query(sql)), text =>
     parser.parseNow(text),
@@ -97,7 +105,7 @@ export async function serve(options: ServedOptions): Promise<Served> {
     name,
     alias: 'crm',
     pool,
-    pooling: 'transaction',
+    pooling: options.pooling ?? 'transaction',
     catalog: () => catalog,
     refreshCatalog: async () => {
       catalog = reviewCatalog(await readCatalog(sql => first.query(sql)), text => parser.parseNow(text))
@@ -108,7 +116,11 @@ export async function serve(options: ServedOptions): Promise<Served> {
     refusal: (): SqlError | null => null,
   }
   const records: AuditRecord[] = []
-  const audit = { append: (record: AuditRecord) => void records.push(record), flush: () => {}, healthy: true }
+  const audit: AuditSink = options.audit ?? {
+    append: record => void records.push(record),
+    flush: () => {},
+    healthy: true,
+  }
   const sweep = new Sweep(Date.now)
   const judgement = new Judgement(parser, new VerdictCache(16 * 1024 * 1024))
   const verifier = await makeVerifier(password)
@@ -166,6 +178,7 @@ export async function serve(options: ServedOptions): Promise<Served> {
     },
     database,
     records,
+    faults,
     administrator,
     setLimits(limits) {
       policy = policyOf(options, limits)
