@@ -70,7 +70,7 @@ export async function addExternal(
       })
     }
     const row = await findDatabase(stores.control, tenant, alias)
-    const tasks = login === undefined ? await provisionRow(administration, row, run.config.pool.sizeMax * 2) : []
+    const tasks = login === undefined ? await provisionRow(administration, row, run.config) : []
     tellAdded(run, await findDatabase(stores.control, tenant, alias), tasks)
     run.terminal.say(`next: postern database check ${alias} --tenant ${tenant}`)
   })

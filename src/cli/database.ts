@@ -49,7 +49,7 @@ function add(cli: Cli): Command {
         const schemas = options.schema.length > 0 ? options.schema : [alias]
         return await withStores(run, async (stores, administration) => {
           const managed = { tenant: options.tenant, alias, server: options.server, schemas }
-          const tasks = await createManaged(administration, managed, run.config.pool.sizeMax * 2)
+          const tasks = await createManaged(administration, managed, run.config)
           tellAdded(
             run,
             await findDatabase(stores.control, options.tenant, alias),

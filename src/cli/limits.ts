@@ -1,8 +1,13 @@
 import { type Command, Option } from 'commander'
-import { type LimitScope, readLimits, setLimit } from '../control/limits.ts'
+import type { Administration } from '../control/administration.ts'
+import { listDatabases } from '../control/database-rows.ts'
+import { type LimitScope, readLimitOverrides, readLimits, setLimit } from '../control/limits.ts'
 import { SqlError } from '../errors.ts'
+import { pinsFor } from '../serve/pins.ts'
+import { repairGate } from '../serve/provisioning.ts'
+import type { Stores } from '../serve/stores.ts'
 import { parseLogin, withStores } from './administer.ts'
-import { type Cli, describeCommand, runCommand } from './command.ts'
+import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
 
 interface ScopeOptions {
   readonly tenant?: string
@@ -37,7 +42,7 @@ function set(cli: Cli): Command {
       runCommand(cli, command, async run => {
         const scope = scopeOf(options)
         const parsed = value === 'off' && name !== 'pushdown' ? null : /^\d+$/.test(value) ? Number(value) : value
-        await withStores(run, (_, administration) => setLimit(administration, scope, name, parsed))
+        await withStores(run, (stores, administration) => change(run, stores, administration, scope, name, parsed))
         run.terminal.answer({ ...scope, name, value: parsed }, () => run.terminal.say(`${name} is ${value}`))
       }),
     )
@@ -50,7 +55,7 @@ function unset(cli: Cli): Command {
   return command.action((name: string, options: ScopeOptions) =>
     runCommand(cli, command, async run => {
       const scope = scopeOf(options)
-      await withStores(run, (_, administration) => setLimit(administration, scope, name, undefined))
+      await withStores(run, (stores, administration) => change(run, stores, administration, scope, name, undefined))
       run.terminal.answer({ ...scope, name, value: null }, () => run.terminal.say(`${name} is taken back`))
     }),
   )
@@ -69,6 +74,23 @@ function list(cli: Cli): Command {
       }),
     ),
   )
+}
+
+/** Sets it, and brings what Postgres enforces by itself to it where that is of the same kind. */
+async function change(
+  run: Run,
+  stores: Stores,
+  administration: Administration,
+  scope: LimitScope,
+  name: string,
+  value: unknown,
+): Promise<void> {
+  await setLimit(administration, scope, name, value)
+  if (!name.endsWith('TimeoutMs')) return
+  const overrides = await readLimitOverrides(stores.control)
+  for (const row of await listDatabases(stores.control, scope.tenant)) {
+    if (row.ownerRole !== null) await repairGate(row, stores.keys, pinsFor(run.config, row, overrides))
+  }
 }
 
 function withScope(command: Command): Command {

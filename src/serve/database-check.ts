@@ -14,14 +14,14 @@ export async function checkRow(
   apply: boolean,
 ): Promise<CheckReport> {
   const { sealer, pool } = administration
-  const { connectTimeoutMs, sizeMax } = config.pool
+  const { connectTimeoutMs } = config.pool
   let way = gateWayOf(row, sealer, connectTimeoutMs)
   const administrator = openProvisioner(row.server, sealer) === null ? null : administratorOf(row.server, sealer)
   const mending = {
     administrator,
     provision: async () => {
       if (administrator === null || row.ownerRole === null) return []
-      const tasks = await provisionRow(administration, row, sizeMax * 2)
+      const tasks = await provisionRow(administration, row, config)
       way = gateWayOf(await findDatabase(pool, row.tenantName, row.alias), sealer, connectTimeoutMs)
       return tasks
     },

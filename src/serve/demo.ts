@@ -37,11 +37,10 @@ export async function makeDemoTenant(
 
   const databases = await listDatabases(pool, tenant)
   const known = databases.find(row => row.alias === alias)
-  const connectionsMax = config.pool.sizeMax * 2
   const tasks =
     known === undefined
-      ? await createManaged(administration, { tenant, alias, server: embeddedServer, schemas: ['crm'] }, connectionsMax)
-      : await provisionRow(administration, known, connectionsMax)
+      ? await createManaged(administration, { tenant, alias, server: embeddedServer, schemas: ['crm'] }, config)
+      : await provisionRow(administration, known, config)
   await doSuperuserTasks(cluster, tasks)
   const row = await findDatabase(pool, tenant, alias)
   await asSuperuser(cluster, row.dbname, client => seedDemo(client, { tenant, owner: row.ownerRole ?? undefined }))

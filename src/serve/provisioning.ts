@@ -1,10 +1,12 @@
 /** Managed databases as the commands make, mend and drop them: the control database's rows and the provisioner's SQL together. */
 import { randomBytes } from 'node:crypto'
 import type { ConnectionOptions } from 'node:tls'
+import type { Config } from '../config.ts'
 import type { Administration } from '../control/administration.ts'
 import type { DatabaseRow } from '../control/database-rows.ts'
 import { addDatabase, markProvisioned, removeDatabase } from '../control/databases.ts'
 import { makeId } from '../control/ids.ts'
+import { readLimitOverrides } from '../control/limits.ts'
 import { openGatePassword, setReader } from '../control/readers.ts'
 import type { Sealer } from '../control/sealer.ts'
 import { openProvisioner, type ServerRow } from '../control/servers.ts'
@@ -13,7 +15,7 @@ import { defaultLimits } from '../guard/policy.ts'
 import { tableRulesOf } from '../guard/table-rules.ts'
 import { type Administrator, withAdministrator } from '../provision/administrator.ts'
 import { dropExternal, provisionExternal } from '../provision/external.ts'
-import { defaultGatePins, type GatePins, pinGate } from '../provision/gate.ts'
+import { type GatePins, pinGate } from '../provision/gate.ts'
 import type { GrantedRelation, ReaderGrant } from '../provision/grants.ts'
 import {
   dropManaged,
@@ -25,6 +27,7 @@ import {
 import { databaseRoles, managedDatabaseName } from '../provision/names.ts'
 import { readServer } from '../provision/roles.ts'
 import { makeVerifier } from '../wire/scram.ts'
+import { pinsFor } from './pins.ts'
 
 export interface NewManaged {
   readonly tenant: string
@@ -39,12 +42,12 @@ export interface NewManaged {
 export async function createManaged(
   administration: Administration,
   database: NewManaged,
-  connectionsMax: number,
+  config: Config,
 ): Promise<readonly SuperuserTask[]> {
   // Its own random part keeps it apart from every other database of the cluster, whatever tenants are called.
   const dbname = managedDatabaseName(database.tenant, database.alias, makeId())
   const row = await addDatabase(administration, { ...database, kind: 'managed', dbname })
-  return await provisionRow(administration, row, connectionsMax)
+  return await provisionRow(administration, row, config)
 }
 
 /**
@@ -54,7 +57,7 @@ export async function createManaged(
 export async function provisionRow(
   administration: Administration,
   row: DatabaseRow,
-  connectionsMax: number,
+  config: Config,
 ): Promise<readonly SuperuserTask[]> {
   const ours = oursOf(row, administration.sealer)
   const { roles } = ours
@@ -64,7 +67,8 @@ export async function provisionRow(
   // Written down before the login has it: a start cut short in between is mended by the next one.
   const reader = { gateLogin: roles.gate, gatePassword, readerRole: roles.reader }
   if (known === undefined) await setReader(administration, name, reader)
-  const options = { ...ours, gateVerifier: await makeVerifier(gatePassword), pins: pinsOf(connectionsMax) }
+  const pins = pinsFor(config, row, await readLimitOverrides(administration.pool))
+  const options = { ...ours, gateVerifier: await makeVerifier(gatePassword), pins }
   if (row.kind === 'external') {
     const { superuserTasks } = await provisionExternal({ ...options, readerGrant: readerGrantOf(row) })
     await markProvisioned(administration, name, { owner: roles.owner, live: roles.live })
@@ -115,13 +119,13 @@ export async function dropRow(
 }
 
 /** Puts a gate that lost its pins or its password back to what they must be; the password stays. */
-export async function repairGate(row: DatabaseRow, sealer: Sealer, connectionsMax: number): Promise<void> {
+export async function repairGate(row: DatabaseRow, sealer: Sealer, pins: GatePins): Promise<void> {
   const { administrator, roles } = oursOf(row, sealer)
   const [reader] = row.readers
   if (reader === undefined) throw neverProvisioned(row)
   const verifier = await makeVerifier(openGatePassword(reader, sealer))
   await withAdministrator(administrator, null, async query => {
-    await pinGate(query, await readServer(query), roles, verifier, pinsOf(connectionsMax))
+    await pinGate(query, await readServer(query), roles, verifier, pins)
   })
 }
 
@@ -164,10 +168,6 @@ function tlsOf(server: ServerRow): ConnectionOptions | undefined {
 function oursOf(row: DatabaseRow, sealer: Sealer): ManagedDatabase {
   const administrator = administratorOf(row.server, sealer)
   return { administrator, database: row.dbname, roles: databaseRoles(row.id), schemas: row.schemas }
-}
-
-function pinsOf(connectionsMax: number): GatePins {
-  return { ...defaultGatePins, connectionsMax: Math.max(defaultGatePins.connectionsMax, connectionsMax) }
 }
 
 export function neverProvisioned(row: DatabaseRow): SqlError {

@@ -17,6 +17,7 @@ import { Sweep, type Swept } from '../session/sweep.ts'
 import type { Upstream } from '../upstream/connection.ts'
 import { Pool } from '../upstream/pool.ts'
 import type { PoolGroup } from '../upstream/pool-group.ts'
+import { pinsFor } from './pins.ts'
 import { repairGate } from './provisioning.ts'
 import { attackGate, connectGate, type GateWay, gateWayOf, isMendable } from './upstreams.ts'
 
@@ -177,7 +178,7 @@ export class Served implements ServedDatabase {
       const now = this.#parts.now()
       if (!isMendable(error) || this.row.ownerRole === null || now - this.#repairedAtMs < repairEveryMs) throw error
       this.#repairedAtMs = now
-      await repairGate(this.row, this.#parts.sealer, this.#parts.config.pool.sizeMax * 2)
+      await repairGate(this.row, this.#parts.sealer, pinsFor(this.#parts.config, this.row, this.#overrides))
       this.log.warn({ error }, 'the gate login had lost its pins or its password; they are set again')
       return await this.#connectOnce(signal)
     }
