@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { type Config, colourRefused, type LoadedConfig, loadConfig } from '../config.ts'
 import type { SqlError } from '../errors.ts'
 import { createLog, type Log } from '../observe/log.ts'
+import { makeDataDir } from '../serve/data-dir.ts'
 import { toFailure } from './failure.ts'
 import { createTerminal, type Terminal, type TerminalStreams, tellError } from './terminal.ts'
 
@@ -50,7 +51,8 @@ export async function runCommand(
     if ((await work({ terminal, ...loaded, log, signal: cli.signal })) === false) cli.exitCode = 1
   } catch (thrown) {
     const error = toFailure(thrown)
-    if (error.cause !== undefined) log?.error({ error }, 'the command failed')
+    if (error.code === 'XX000' || (logs !== 'command' && error.cause !== undefined))
+      log?.error({ error }, 'the command failed')
     tellError(terminal, error)
     cli.exitCode = exitCodeOf(error)
   }
@@ -59,7 +61,8 @@ export async function runCommand(
 function openLog({ config, said }: LoadedConfig, kind: LogKind): Log {
   const { level, file } = config.log
   const to = file ?? (kind === 'screen' ? join(config.dataDir, 'postern.log') : null)
-  if (to !== null) mkdirSync(dirname(to), { recursive: true })
+  if (kind === 'screen') makeDataDir(config.dataDir)
+  if (file !== null) mkdirSync(dirname(file), { recursive: true })
   return createLog(kind === 'command' && said('log.level') === undefined ? 'warn' : level, to)
 }
 

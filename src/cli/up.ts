@@ -25,6 +25,11 @@ export function upCommand(cli: Cli): Command {
 }
 
 async function up(run: Run, demo: boolean): Promise<void> {
+  await serveUntilStopped(run, demo)
+  run.terminal.say('Stopped. The data stays; the next start has it at once.')
+}
+
+async function serveUntilStopped(run: Run, demo: boolean): Promise<void> {
   const { config, log, terminal } = run
   const startedAtMs = performance.now()
   const step = (what: string) =>
@@ -37,7 +42,7 @@ async function up(run: Run, demo: boolean): Promise<void> {
   try {
     if (stores.cluster?.joined) throw alreadyRuns(config.dataDir)
     step(stores.cluster === undefined ? 'control database reached' : 'Postgres started')
-    if (stores.migrated.length > 0) step(`control database brought up to date (${stores.migrated.length} migrations)`)
+    if (stores.migrated.length > 0) step('control database brought up to date')
     if (stores.cluster !== undefined) await registerEmbedded(stores.cluster, administrationOf(stores))
     const env = demo && !run.signal.aborted ? await prepareDemo(run, stores, step) : undefined
     if (run.signal.aborted) return
@@ -52,7 +57,6 @@ async function up(run: Run, demo: boolean): Promise<void> {
     await serving?.close(config.gateway.drainTimeoutMs)
     await stores.close()
   }
-  terminal.say('Stopped. The data stays; the next start has it at once.')
 }
 
 /** Made at the first start, or when demo.env is gone; later only the addresses in it are brought up to date. */

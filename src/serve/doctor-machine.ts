@@ -1,10 +1,11 @@
 /** What the machine must give: Node, files, their room and rights, TLS files, the port. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { access, constants, mkdir, stat, statfs } from 'node:fs/promises'
+import { access, constants, stat, statfs } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
+import { makeDataDir } from './data-dir.ts'
 import type { Finding } from './finding.ts'
 
 const dayMs = 86_400_000
@@ -32,7 +33,7 @@ function checkNode(): Finding {
 async function checkDataDir(config: Config): Promise<Finding[]> {
   const what = `data folder ${config.dataDir}`
   try {
-    await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+    makeDataDir(config.dataDir)
     await access(config.dataDir, constants.W_OK)
   } catch (error) {
     return [

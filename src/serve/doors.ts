@@ -113,7 +113,7 @@ function sessionOpener({ databases, services, revocations }: DoorParts): OpenSes
     const shared = { ...services, sweep: database.sessions }
     const session = await openSession({ ...request, database, door: 'wire', id: randomUUID(), services: shared })
     try {
-      revocations.check(request.principal)
+      revocations.opened(request.principal, request.virtualPid, database)
       return session
     } catch (error) {
       await session.close()

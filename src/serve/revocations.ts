@@ -15,6 +15,9 @@ export class Revocations {
   /** Everybody who has opened a session, and when he did so last. */
   readonly #principals = new Map<Principal, number>()
   readonly #withdrawn = new WeakSet<Principal>()
+  /** By virtual pid; some have ended since. */
+  readonly #databases = new Map<number, Served>()
+  #forgetAbove = 1_000
 
   constructor(control: Pool) {
     this.#control = control
@@ -25,9 +28,11 @@ export class Revocations {
     this.#principals.set(principal, performance.now())
   }
 
-  /** When it is open: what happened meanwhile. @throws SqlError */
-  check(principal: Principal): void {
+  /** When it is open. @throws SqlError where its principal's access was withdrawn meanwhile */
+  opened(principal: Principal, virtualPid: number, served: Served): void {
     if (this.#withdrawn.has(principal)) throw ended('your access was withdrawn')
+    if (this.#databases.size >= this.#forgetAbove) this.#forgetEnded()
+    this.#databases.set(virtualPid, served)
   }
 
   /** After a change of the control database. */
@@ -52,11 +57,14 @@ export class Revocations {
   }
 
   endDatabase(served: Served): void {
-    const names = [served.alias, served.name, undefined]
-    this.gateway?.end(
-      about => about.tenantId === served.tenant && names.includes(about.database),
-      ended(`database "${served.alias}" is not served any more`),
-    )
+    const error = ended(`database "${served.alias}" is not served any more`)
+    this.gateway?.end(about => this.#databases.get(about.virtualPid) === served, error)
+  }
+
+  #forgetEnded(): void {
+    const open = new Set(this.gateway?.sessions().map(about => about.virtualPid))
+    for (const virtualPid of this.#databases.keys()) if (!open.has(virtualPid)) this.#databases.delete(virtualPid)
+    this.#forgetAbove = Math.max(1_000, 2 * this.#databases.size)
   }
 }
 

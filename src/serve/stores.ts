@@ -1,5 +1,4 @@
 /** The control database, embedded or named by POSTERN_CONTROL_URL, and the key that opens what is sealed in it. */
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { Config } from '../config.ts'
@@ -10,6 +9,7 @@ import { parseMasterKey, readMasterKeyFile } from '../identity/master-key.ts'
 import { createSealer, type KeyRing } from '../identity/sealing.ts'
 import type { Log } from '../observe/log.ts'
 import { type EmbeddedCluster, openCluster } from './cluster.ts'
+import { makeDataDir } from './data-dir.ts'
 
 export interface Stores {
   /** As the role postern_service, which may add to the audit log and not change it. */
@@ -29,8 +29,7 @@ const controlDatabase = 'postern_control'
  * @throws SqlError 08001 where it cannot be reached, 55000 where it is not up to date, F0000 for the master key
  */
 export async function openStores(config: Config, log: Log, o: { readonly migrate: boolean }): Promise<Stores> {
-  // As root the embedded server runs as another account, which has to pass through; what is in it is closed by itself.
-  mkdirSync(config.dataDir, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 })
+  makeDataDir(config.dataDir)
   const keys = createSealer(await readMasterKey(config))
   const named = config.control.url?.reveal()
   const cluster = named === undefined ? await openCluster(config.dataDir) : undefined

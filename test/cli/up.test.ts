@@ -10,7 +10,7 @@ import { freePort, type Running, readDemo, soon, startRunning } from './running.
 
 const cwd = mkdtempSync(join(tmpdir(), 'postern-up-'))
 const env: Record<string, string> = {}
-let up: Running
+let up: Running | undefined
 
 const startUp = () => startRunning(['up'], 'Stop: Ctrl-C', { cwd, env })
 const demoEnv = () => readDemo(cwd)
@@ -20,7 +20,7 @@ beforeAll(async () => {
   up = await startUp()
 })
 afterAll(async () => {
-  await up.stop('SIGINT')
+  await up?.stop('SIGINT')
   rmSync(cwd, { recursive: true })
 })
 
@@ -30,10 +30,10 @@ const run = (args: string[], input?: string) =>
 describe('postern up', () => {
   it('serves alice her own data by what demo.env says, and tells the psql line', async () => {
     const demo = demoEnv()
-    expect(up.screen).toContain(
+    expect(up?.screen).toContain(
       `psql "host=127.0.0.1 port=${env.POSTERN_GATEWAY_PORT} user=alice@acme dbname=${demo.PGDATABASE} password=${demo.PGPASSWORD}"`,
     )
-    expect(up.screen).toMatch(/✓ acme\/crm: attacked through its own login, all \d+ locks hold/)
+    expect(up?.screen).toMatch(/✓ acme\/crm: attacked through its own login, all \d+ locks hold/)
     await asAlice(async alice => {
       expect((await alice.query('select count(*)::int as n from customers')).rows).toEqual([{ n: 8000 }])
       expect((await alice.query('select current_database() as name')).rows).toEqual([{ name: demo.PGDATABASE }])
@@ -209,9 +209,9 @@ describe('the end', () => {
       readFileSync(join(cwd, '.postern/postgres/pgdata/postmaster.pid'), 'utf8').split('\n')[0],
     )
     const before = demoEnv()
-    expect(await up.stop('SIGINT')).toBe(0)
+    expect(await up?.stop('SIGINT')).toBe(0)
     expect(await told).toMatchObject({ code: '57P01' })
-    expect(up.output()).toContain('Stopped. The data stays')
+    expect(up?.output()).toContain('Stopped. The data stays')
     expect(processCommand(serverProcess)).toBeUndefined()
     const sinceMs = performance.now()
     up = await startUp()
@@ -228,7 +228,7 @@ describe('the end', () => {
   })
 
   it('ends with SIGTERM too', async () => {
-    expect(await up.stop('SIGTERM')).toBe(0)
+    expect(await up?.stop('SIGTERM')).toBe(0)
     up = await startUp()
   })
 })
