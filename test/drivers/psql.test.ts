@@ -29,7 +29,8 @@ describe.skipIf(!psqlIsHere)('psql', () => {
   afterAll(() => served?.stop())
 
   it('copies a query into a file, as it does with Postgres', async () => {
-    const copy = (file: string) => `\\copy (select id, name, tags, home from customers order by id) to ${file} csv header`
+    const copy = (file: string) =>
+      `\\copy (select id, name, tags, home from customers order by id) to ${file} csv header`
     const [ours, theirs] = ['ours.csv', 'theirs.csv'].map(name => join(folder, name)) as [string, string]
     expect(await say([copy(ours)])).toEqual({ code: 0, out: 'COPY 50\n', err: '' })
     await psql(served.direct, ['-c', 'set search_path = crm', '-c', copy(theirs)])
@@ -113,7 +114,9 @@ describe.skipIf(!psqlIsHere)('psql', () => {
   })
 
   it('brings PGOPTIONS along', async () => {
-    const environment = { PGOPTIONS: '-c statement_timeout=300 -c search_path=information_schema,crm -c DateStyle=German' }
+    const environment = {
+      PGOPTIONS: '-c statement_timeout=300 -c search_path=information_schema,crm -c DateStyle=German',
+    }
     const show = ['show statement_timeout', 'show search_path', `select '2024-03-02'::date, current_schema()`]
     expect((await say(show, environment)).out).toBe('300ms\ninformation_schema, crm\n02.03.2024|information_schema\n')
     expect((await say([slowQuery], environment)).err).toContain('canceling statement due to statement timeout')
@@ -196,7 +199,9 @@ describe.skipIf(!psqlIsHere)('psql', () => {
 
   it('connects anew with \\c, and says where it is', async () => {
     const { database, host, port, user } = served.gateway
-    const ended = await script(`\\conninfo\n\\c\n\\c "dbname=${database} application_name=two"\nshow application_name;\n`)
+    const ended = await script(
+      `\\conninfo\n\\c\n\\c "dbname=${database} application_name=two"\nshow application_name;\n`,
+    )
     expect(ended.err).toBe('')
     expect(ended.out.split('\n')[0]).toBe(
       `You are connected to database "${database}" as user "${user}" on host "${host}" at port "${port}".`,
@@ -271,10 +276,13 @@ describe.skipIf(!psqlIsHere)('psql', () => {
     type('\x03')
     await waitUntilUpstreamsAre(served, 'idle', 1_000)
     type(`select 'still ' || 'here';\n\\q\n`)
-    expect((await running.ended).out).toMatch(/canceling statement due to user request[^]*still here/)
+    expect((await running.ended).out).toMatch(/canceling statement due to user request.*still here/s)
   })
 
   async function fingerprint(): Promise<unknown[][]> {
-    return ask(served, `select count(*), sum(balance), (select count(*) from pg_class), (select last_value from crm.ticket_numbers) from crm.customers`)
+    return ask(
+      served,
+      `select count(*), sum(balance), (select count(*) from pg_class), (select last_value from crm.ticket_numbers) from crm.customers`,
+    )
   }
 })
