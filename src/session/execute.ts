@@ -3,8 +3,10 @@ import { SqlError } from '../errors.ts'
 import { decodeExecute, encodeExecute } from '../wire/extended-query.ts'
 import { emptyQueryResponse, encodeCommandComplete } from '../wire/query.ts'
 import { changesContext } from './effects.ts'
+import type { Expectation } from './expectation.ts'
 import { plain } from './plan.ts'
 import { StatementRun } from './run.ts'
+import { refuseInTransaction } from './simple.ts'
 import type { SessionState } from './state.ts'
 import type { ClientPortal, ClientStatement } from './statements.ts'
 
@@ -29,7 +31,7 @@ export function cursorPortal(state: SessionState, name: string): ClientPortal | 
   return { name, statement: cursorStatement, plan, parameters: [], rows: 0, bytes: 0, exhausted: false }
 }
 
-/** A portal, or the SQL cursor of that name, which is one on Postgres too. A cursor's DECLARE may still be under way. */
+/** A portal, or the SQL cursor of that name, which is one on Postgres too. @throws SqlError 34000 */
 export function withPortal(
   state: SessionState,
   name: string,
@@ -37,9 +39,6 @@ export function withPortal(
 ): Promise<void> | undefined {
   const portal = state.portals.get(name) ?? cursorPortal(state, name)
   if (portal !== undefined) return then(portal)
-  if (state.expectations.some(item => item.type === 'execute')) {
-    return state.whenDrained(() => (state.skipping ? undefined : withPortal(state, name, then)))
-  }
   throw new SqlError({ code: '34000', message: `portal "${name}" does not exist` })
 }
 
@@ -53,17 +52,23 @@ export function executePortal(state: SessionState, body: Buffer): Promise<void> 
   })
 }
 
-/** A cursor's count is known once what came before is through. */
+/** A cursor's count, and whether RESET ALL stands in a transaction, is known once what came before is through. */
 function executeWhenCounted(state: SessionState, portal: ClientPortal, rowsMax: number): Promise<void> | undefined {
   if (state.failed && !portal.plan.exits) throw state.failedError()
-  if (portal.plan.effect.type === 'fetch' && state.expectations.some(item => item.type === 'execute')) {
+  const { effect } = portal.plan
+  if (effect.type === 'reset-all' || (effect.type === 'fetch' && state.expectations.some(isExecute))) {
     return state.whenDrained(() => executeNow(state, portal, rowsMax))
   }
   return executeNow(state, portal, rowsMax)
 }
 
+function isExecute(item: Expectation): boolean {
+  return item.type === 'execute'
+}
+
 function executeNow(state: SessionState, portal: ClientPortal, rowsMax: number): Promise<void> | undefined {
   if (state.skipping) return undefined
+  refuseInTransaction(state, portal.plan)
   sendExecute(state, portal, rowsMax)
   const { effect } = portal.plan
   // What set_config really did shows in the server's reports, which come with ReadyForQuery: nothing runs before they are seen.

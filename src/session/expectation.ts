@@ -59,11 +59,11 @@ export class Expectations {
     return false
   }
 
-  /** The Sync that ends the series at hand; undefined: the client has not sent it. */
+  /** The client's Sync that ends the series at hand; undefined: it has not sent it. */
   nextSync(): (Expectation & { type: 'sync' }) | undefined {
     for (let i = this.head; i < this.items.length; i++) {
       const item = this.items[i]!
-      if (item.type === 'sync') return item
+      if (item.type === 'sync' && !item.ours) return item
     }
     return undefined
   }

@@ -57,17 +57,19 @@ function onSync(state: SessionState): Waiting {
     state.refusedInSeries = false
     state.lease.write(sync)
   } else state.localReady()
-  return undefined
+  // What the series has set is undone if it fails: nothing is judged under it before that is known.
+  return state.settings.inFlux && !state.explicitTransaction ? state.whenDrained(() => undefined) : undefined
 }
 
 function onParse(state: SessionState, body: Buffer): Waiting {
   const { name, text, parameterTypes: asked } = decodeParse(body)
   const parameterTypes = declaredTypes(asked)
-  if (name !== '' && state.statements.has(name)) {
+  if (name === '') state.statements.delete(name)
+  else if (state.statements.has(name)) {
     throw new SqlError({ code: '42P05', message: `prepared statement "${name}" already exists` })
   }
   const { preparedStatementsMax } = state.judge.policy.limits
-  if (state.statements.size >= preparedStatementsMax) {
+  if (name !== '' && state.statements.size >= preparedStatementsMax) {
     throw new SqlError({
       code: '54000',
       message: `a session may keep at most ${preparedStatementsMax} prepared statements`,
@@ -82,22 +84,24 @@ function onParse(state: SessionState, body: Buffer): Waiting {
 }
 
 function keepStatement(state: SessionState, statement: ClientStatement): Waiting {
-  state.statements.set(statement.name, statement)
+  if (state.skipping) return undefined
   if (statement.plan.text === '') {
+    state.statements.set(statement.name, statement)
     state.answer(parseComplete)
     return undefined
   }
-  return whenHeld(state, () => {
+  return whenHeld(state, statement, () => {
+    state.statements.set(statement.name, statement)
     if (!sendParse(state, statement, true)) state.answer(parseComplete)
   })
 }
 
 /** Runs `then` holding an upstream, unless the series has failed meanwhile. */
-function whenHeld(state: SessionState, then: () => void): Waiting {
+function whenHeld(state: SessionState, statement: ClientStatement, then: () => void): Waiting {
   const unlessFailed = (): void => {
     if (!state.skipping) then()
   }
-  const held = state.hold()
+  const held = state.hold(statement.statementText)
   if (held !== undefined) return held.then(unlessFailed)
   unlessFailed()
   return undefined
@@ -121,13 +125,14 @@ function onBind(state: SessionState, body: Buffer): Waiting {
   const { portalsMax } = state.judge.policy.limits
   if (portalName !== '' && state.portals.has(portalName))
     throw new SqlError({ code: '42P03', message: `cursor "${portalName}" already exists` })
-  if (state.portals.size >= portalsMax)
+  if (portalName !== '' && state.portals.size >= portalsMax)
     throw new SqlError({
       code: '54000',
       message: `a session may keep at most ${portalsMax} portals`,
       hint: 'Close those that are not needed.',
     })
   return currentStatement(state, statement, known => {
+    if (state.skipping) return undefined
     const portal: ClientPortal = {
       name: portalName,
       statement: known,
@@ -137,14 +142,15 @@ function onBind(state: SessionState, body: Buffer): Waiting {
       bytes: 0,
       exhausted: false,
     }
-    state.portals.set(portalName, portal)
     if (known.plan.text === '') {
+      state.portals.set(portalName, portal)
       state.answer(bindComplete)
       return undefined
     }
-    return whenHeld(state, () =>
-      sendBind(state, portal, body.subarray(0, portalEnd + 1), body.subarray(statementEnd + 1)),
-    )
+    return whenHeld(state, known, () => {
+      state.portals.set(portalName, portal)
+      sendBind(state, portal, body.subarray(0, portalEnd + 1), body.subarray(statementEnd + 1))
+    })
   })
 }
 
@@ -180,12 +186,13 @@ function onDescribe(state: SessionState, body: Buffer): Waiting {
     })
   }
   return currentStatement(state, findStatement(state, name), statement => {
+    if (state.skipping) return undefined
     if (statement.plan.text === '') {
       state.answer(encodeParameterDescription([]))
       state.answer(noData)
       return undefined
     }
-    return whenHeld(state, () => {
+    return whenHeld(state, statement, () => {
       sendParse(state, statement, false)
       sendDescribe(state, statement, kind, upstreamName(state, statement))
     })

@@ -1,13 +1,13 @@
 /** A client's prepared statements: judged, planned, and known to the upstream under a name of ours. */
-import { SqlError } from '../errors.ts'
 import { encodeClose, encodeParse } from '../wire/extended-query.ts'
 import { type Judged, upstreamKeyOf } from './judgement.ts'
 import type { Plan } from './plan.ts'
+import { RefusedStatement, refusalOf } from './refused.ts'
 import { checkVerdict, planFor, wholeText } from './simple.ts'
 import type { SessionState } from './state.ts'
 import type { ClientStatement } from './statements.ts'
 
-/** @param contextKey from before it was judged: if that has changed since, it is judged again at Bind. @throws SqlError for what is refused, recorded */
+/** @param contextKey from before it was judged: if that has changed since, it is judged again at Bind. @throws RefusedStatement */
 export function makeStatement(
   state: SessionState,
   name: string,
@@ -16,12 +16,11 @@ export function makeStatement(
   judged: Judged,
   contextKey: string,
 ): ClientStatement {
-  if (judged.error !== undefined) {
-    state.records.refused(text, judged.error, undefined)
-    throw judged.error
+  if (judged.error !== undefined) throw refusalOf(text, judged.error)
+  if (judged.statements.length > 1) {
+    const message = 'cannot insert multiple commands into a prepared statement'
+    throw new RefusedStatement(text, { code: '42601', message })
   }
-  if (judged.statements.length > 1)
-    throw new SqlError({ code: '42601', message: 'cannot insert multiple commands into a prepared statement' })
   const only = judged.statements[0]
   if (only === undefined) {
     return {
@@ -38,7 +37,7 @@ export function makeStatement(
     }
   }
   checkVerdict(state, text, only)
-  const plan = planFor(state, only.verdict, state.failed)
+  const plan = planFor(state, only, state.failed)
   const upstreamText = wholeText(text, only, plan)
   return {
     name,

@@ -17,6 +17,8 @@ export interface ReplyHost {
   readonly expectations: Expectations
   /** Transaction status as the client sees it: a refusal inside a transaction has put it in 'E'. */
   readonly failed: boolean
+  /** The upstream was given up while its bytes were being read: the rest of them is nobody's. */
+  readonly lost: boolean
   /** After an error of ours in an extended series: nothing passes until its ReadyForQuery. */
   readonly muted: boolean
   /** True where a statement may be cancelled without taking anything else with it. */
@@ -51,7 +53,7 @@ export class Replies implements ScanHandler {
 
   row(type: number, length: number): RowAction {
     const run = runOf(this.host.expectations.first)
-    if (run === undefined || this.host.muted) return 'drop'
+    if (run === undefined || this.host.muted || this.host.lost) return 'drop'
     const verdict = run.row(type, length)
     if (verdict === 'pass' || verdict === 'drop' || verdict === 'hold') return verdict
     this.cut = verdict
@@ -96,13 +98,14 @@ export class Replies implements ScanHandler {
 
   passes(type: number, chunk: Buffer, start: number, end: number): boolean {
     const head = this.host.expectations.first
-    if (head === undefined || this.host.muted || isOurs(this.host.expectations.second)) return false
+    if (head === undefined || this.host.muted || this.host.lost || isOurs(this.host.expectations.second)) return false
     if (!this.isPlain(type, head)) return false
     this.advance(type, head, chunk, start, end)
     return true
   }
 
   handle(type: number, frame: Buffer): void {
+    if (this.host.lost) return
     const head = this.host.expectations.first
     if (type === backendType.parameterStatus) return this.parameterStatus(frame)
     if (type === backendType.readyForQuery) return this.readyForQuery(head, frame)

@@ -6,19 +6,13 @@ import type { Expectation, Expectations } from './expectation.ts'
 import { loseUpstream } from './losses.ts'
 import type { ReplyHost } from './replies.ts'
 import type { StatementRun } from './run.ts'
-import { type SessionState, statusIdle, statusInTransaction } from './state.ts'
+import { ownParameters, type SessionState, statusIdle, statusInTransaction } from './state.ts'
 
-/** Parameters that a server reports about its login, not about the client. */
-const ownParameters: ReadonlySet<string> = new Set([
-  'session_authorization',
-  'is_superuser',
-  'in_hot_standby',
-  'scram_iterations',
-])
 export class ReplyEffects implements ReplyHost {
   private readonly state: SessionState
   /** After an error of ours in an extended series: nothing passes until its ReadyForQuery. */
   muted = false
+  lost = false
   /** The server said why it is about to end the connection. */
   fatal: ServerReport | undefined
 
@@ -126,6 +120,7 @@ export class ReplyEffects implements ReplyHost {
   }
 
   replayFailed(report: ServerReport): void {
+    this.lost = true
     this.state.lease.discard('its settings could not be restored')
     const message = `the session's settings could not be restored: ${report.message}`
     loseUpstream(this.state, new SqlError({ code: report.code, message, hint: 'RESET ALL, then set them again.' }))
@@ -159,7 +154,7 @@ export class ReplyEffects implements ReplyHost {
     state.failed = false
     state.explicitTransaction = false
     state.transactionSince = 0
-    state.portals.clear()
+    state.dropPortals()
     state.cursors.clear()
     if (!state.settingsReset) state.lease.settled(settings.wanted, settings.wantedKey)
     state.settingsReset = false

@@ -14,6 +14,7 @@ import { handleExtended } from './extended.ts'
 import { loginExpired } from './judging.ts'
 import { canceledByUser } from './lease.ts'
 import { checkClocks, loseUpstream, runsOf } from './losses.ts'
+import { RefusedStatement } from './refused.ts'
 import { Replies } from './replies.ts'
 import { ReplyEffects } from './reply-effects.ts'
 import { runQuery } from './simple.ts'
@@ -26,6 +27,8 @@ const highWaterBytes = 256 * 1024
 const oversizeQuery = -1
 const oversizeOther = -2
 const emptyBody = Buffer.alloc(0)
+/** Stray ends of a COPY that an error ended: ignored, as Postgres does. */
+const ignored: ReadonlySet<number> = new Set([frontendType.copyData, frontendType.copyDone, frontendType.copyFail])
 
 /** @throws SqlError for startup settings that are refused or that the server does not take */
 export async function openSession(options: SessionOptions): Promise<Session> {
@@ -45,6 +48,8 @@ export class Session implements UpstreamOwner, Swept {
   private readonly scanner: BackendScanner
   private inbox: { readonly type: number; readonly body: Buffer }[] = []
   private busy = false
+  /** Within the upstream's bytes. */
+  private reading = false
   private ended = false
 
   constructor(options: SessionOptions) {
@@ -56,7 +61,11 @@ export class Session implements UpstreamOwner, Swept {
 
   /** Applies the startup packet's settings. @throws SqlError */
   async start(): Promise<void> {
-    await applyStartupSettings(this.state)
+    try {
+      await applyStartupSettings(this.state)
+    } catch (error) {
+      throw this.record(toSqlError(error))
+    }
   }
 
   /** ParameterStatus for the login, with the values in force. */
@@ -80,6 +89,7 @@ export class Session implements UpstreamOwner, Swept {
 
   /** A message over the length cap arrived; its body was discarded. As `receive`. */
   oversize(type: number): boolean {
+    if (type === frontendType.functionCall || ignored.has(type)) return this.receive(type, emptyBody)
     return this.receive(type === frontendType.query ? oversizeQuery : oversizeOther, emptyBody)
   }
 
@@ -88,16 +98,24 @@ export class Session implements UpstreamOwner, Swept {
     try {
       pending = this.handle(type, body)
     } catch (error) {
-      this.refuse(error, type)
+      if (this.state.expectations.length === 0) return this.refuse(error, type)
+      pending = Promise.reject(error)
     }
     if (pending === undefined) return
     this.busy = true
     pending
+      .catch(error => this.handleDrained(error, type, body))
       .catch(error => this.refuse(error, type))
       .finally(() => {
         this.busy = false
         this.readInbox()
       })
+  }
+
+  /** What a refusal meets, and whether it is one, is known once all before it is answered: the message is handled again then. */
+  private handleDrained(error: unknown, type: number, body: Buffer): Promise<void> | undefined {
+    if (this.state.expectations.length === 0) throw error
+    return this.state.whenDrained(() => this.handle(type, body))
   }
 
   private readInbox(): void {
@@ -116,19 +134,15 @@ export class Session implements UpstreamOwner, Swept {
   private handle(type: number, body: Buffer): Promise<void> | undefined {
     const { state } = this
     if (state.queriesPending > 0) return state.whenDrained(() => this.handle(type, body))
+    if (ignored.has(type) || (state.skipping && type !== frontendType.sync)) return undefined
     if (state.requestSince === 0) {
       state.requestSince = state.options.services.now()
       state.records.nextRequest()
     }
     switch (type) {
       case frontendType.query:
-        if (state.skipping) return undefined
         if (state.expectations.length > 0) return state.whenDrained(() => this.handle(type, body))
         return runQuery(state, body)
-      case frontendType.copyData:
-      case frontendType.copyDone:
-      case frontendType.copyFail:
-        return undefined
       case frontendType.functionCall:
         throw new SqlError({
           code: '0A000',
@@ -150,7 +164,7 @@ export class Session implements UpstreamOwner, Swept {
   /** Refuses the message at hand in the way of its protocol. */
   private refuse(thrown: unknown, type: number): void {
     const { state } = this
-    const error = toSqlError(thrown)
+    const error = this.record(toSqlError(thrown))
     if (error.code === 'XX000')
       state.options.services.log.error(
         { err: error.cause ?? error, session: state.options.id },
@@ -164,23 +178,42 @@ export class Session implements UpstreamOwner, Swept {
     } else state.failSeries(error)
   }
 
+  /** A refusal is on record before the client hears of it; where it cannot be, the client hears that. */
+  private record(error: SqlError): SqlError {
+    if (!(error instanceof RefusedStatement)) return error
+    try {
+      this.state.records.refused(error.text, error, error.verdict)
+      return error
+    } catch (fault) {
+      return toSqlError(fault)
+    }
+  }
+
   /** From upstream. */
   data(chunk: Buffer): void {
     const { state } = this
-    try {
-      this.scanner.push(chunk)
-    } catch (error) {
-      state.options.services.log.error(
-        { err: error, session: state.options.id },
-        'the server broke the protocol, or a fault of ours',
-      )
-      state.lease.discard('protocol violation')
-      return this.lose(toSqlError(error))
-    }
+    this.read(chunk)
     const [run] = state.expectations.first === undefined ? [] : runsOf([state.expectations.first])
     if (run !== undefined && run.bytes > 0 && !run.recorded) state.records.started(run)
     if (this.congested) state.lease.pause()
     state.wakeDrained()
+  }
+
+  private read(chunk: Buffer): void {
+    const { state } = this
+    this.reading = true
+    try {
+      this.scanner.push(chunk)
+    } catch (error) {
+      const log = { err: error, session: state.options.id }
+      state.options.services.log.error(log, 'the server broke the protocol, or a fault of ours')
+      state.lease.discard('protocol violation')
+      this.lose(toSqlError(error))
+    } finally {
+      this.reading = false
+      if (this.effects.lost) this.scanner.reset()
+      this.effects.lost = false
+    }
   }
 
   /** The client takes less than it asked for: nothing more is read for it, nor asked by it. */
@@ -190,7 +223,8 @@ export class Session implements UpstreamOwner, Swept {
 
   private lose(error: SqlError): void {
     this.effects.muted = false
-    this.scanner.reset()
+    if (this.reading) this.effects.lost = true
+    else this.scanner.reset()
     loseUpstream(this.state, error)
   }
 

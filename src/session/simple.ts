@@ -11,6 +11,7 @@ import type { Judged, JudgedStatement } from './judgement.ts'
 import type { Plan } from './plan.ts'
 import { planAnswer, planRun } from './planning.ts'
 import { charactersBefore, type TextSource } from './position.ts'
+import { RefusedStatement, refusalOf } from './refused.ts'
 import { StatementRun } from './run.ts'
 import type { SessionState } from './state.ts'
 
@@ -28,8 +29,7 @@ export function runQuery(state: SessionState, body: Buffer): Promise<void> | und
 
 function runJudged(state: SessionState, text: string, judged: Judged): Promise<void> | undefined {
   if (judged.error !== undefined) {
-    state.records.refused(text, judged.error, undefined)
-    throw judged.error
+    throw refusalOf(text, judged.error)
   }
   if (judged.statements.length === 0) {
     state.answer(emptyQueryResponse)
@@ -40,17 +40,16 @@ function runJudged(state: SessionState, text: string, judged: Judged): Promise<v
   return runFrom(state, text, judged, 0)
 }
 
-/** @throws SqlError for a refused statement, recorded, its position led to the whole message */
+/** @throws RefusedStatement, its position led to the whole message */
 export function checkVerdict(state: SessionState, text: string, statement: JudgedStatement): void {
   const { verdict } = statement
   if (verdict.kind !== 'refuse') return
-  state.records.refused(statement.text, verdict.error, verdict)
   const { position } = verdict.error
-  throw new SqlError(
+  const error =
     position === undefined
       ? verdict.error
-      : { ...verdict.error, position: position + charactersBefore(text, statement.start) },
-  )
+      : { ...verdict.error, position: position + charactersBefore(text, statement.start) }
+  throw new RefusedStatement(statement.text, error, verdict)
 }
 
 /** Runs the statements from `index` on, group by group. */
@@ -58,7 +57,7 @@ function runFrom(state: SessionState, text: string, judged: Judged, index: numbe
   const plans: { readonly statement: JudgedStatement; readonly plan: Plan }[] = []
   for (let i = index; i < judged.statements.length; i++) {
     const statement = judged.statements[i]!
-    const plan = planFor(state, statement.verdict, state.failed && plans.length === 0)
+    const plan = planFor(state, statement, state.failed && plans.length === 0)
     // RESET ALL looks at the transaction, FETCH at how much its cursor has given: both are known once all before is through.
     const alone = plan.effect.type === 'reset-all'
     const late = alone || plan.effect.type === 'fetch'
@@ -68,7 +67,7 @@ function runFrom(state: SessionState, text: string, judged: Judged, index: numbe
   }
   const next = index + plans.length
   const last = next >= judged.statements.length
-  const held = state.hold()
+  const held = state.hold(plans[0]?.statement.text ?? text)
   const send = (): Promise<void> | undefined => {
     sendGroup(state, text, judged.statements.length === 1, plans, last)
     if (last) return undefined
@@ -84,25 +83,27 @@ function continueAfter(state: SessionState, text: string, judged: Judged, next: 
   }
   const again = state.judge.judge(text, [])
   const go = (known: Judged): Promise<void> | undefined => {
-    if (known.error !== undefined) throw known.error
+    if (known.error !== undefined) throw refusalOf(text, known.error)
     for (const statement of known.statements.slice(next)) checkVerdict(state, text, statement)
     return runFrom(state, text, known, next)
   }
   return again === judged ? runFrom(state, text, judged, next) : again instanceof Promise ? again.then(go) : go(again)
 }
 
-/** @throws SqlError 25P02 in a transaction that we put in 'E', 25001 for what a transaction block cannot hold */
-export function planFor(state: SessionState, verdict: Verdict, failed: boolean): Plan {
+/** @throws RefusedStatement: 25P02 in a transaction that we put in 'E', 25001 for what a transaction block cannot hold */
+export function planFor(state: SessionState, statement: JudgedStatement, failed: boolean): Plan {
+  try {
+    return planVerdict(state, statement.verdict, failed)
+  } catch (error) {
+    throw refusalOf(statement.text, error)
+  }
+}
+
+function planVerdict(state: SessionState, verdict: Verdict, failed: boolean): Plan {
   if (verdict.kind === 'refuse') throw new SqlError(verdict.error)
   const plan =
     verdict.kind === 'run' ? planRun(verdict, state.options.virtualPid) : planAnswer(verdict, state.planContext())
-  if (plan.effect.type === 'reset-all' && state.explicitTransaction) {
-    throw new SqlError({
-      code: '25001',
-      message: `${plan.tag ?? 'RESET ALL'} cannot run inside a transaction block`,
-      hint: 'End the transaction first.',
-    })
-  }
+  refuseInTransaction(state, plan)
   if (!failed) return plan
   const { effect } = plan
   const lostSavepoint =
@@ -111,6 +112,16 @@ export function planFor(state: SessionState, verdict: Verdict, failed: boolean):
   return effect.type === 'transaction' && effect.op === 'commit'
     ? { ...plan, text: effect.chain ? 'rollback and chain' : 'rollback' }
     : plan
+}
+
+/** @throws SqlError 25001 for a reset within a transaction block */
+export function refuseInTransaction(state: SessionState, { effect, tag }: Plan): void {
+  if (effect.type !== 'reset-all' || !state.explicitTransaction) return
+  throw new SqlError({
+    code: '25001',
+    message: `${tag ?? 'RESET ALL'} cannot run inside a transaction block`,
+    hint: 'End the transaction first.',
+  })
 }
 
 function sendGroup(

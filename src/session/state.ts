@@ -11,6 +11,7 @@ import { Lease } from './lease.ts'
 import { quoteName } from './plan.ts'
 import type { PlanContext } from './planning.ts'
 import { StatementRecords } from './records.ts'
+import { refusalOf } from './refused.ts'
 import type { StatementRun } from './run.ts'
 import { ClientSettings, quoteValues } from './settings.ts'
 import { encodeBounded } from './simple.ts'
@@ -20,6 +21,14 @@ import type { ClientCursor, ClientPortal, ClientStatement } from './statements.t
 export const statusIdle = 0x49
 export const statusInTransaction = 0x54
 export const statusFailed = 0x45
+
+/** Parameters that a server reports about its login, not about the client. */
+export const ownParameters: ReadonlySet<string> = new Set([
+  'session_authorization',
+  'is_superuser',
+  'in_hot_standby',
+  'scram_iterations',
+])
 
 export class SessionState implements ClientState {
   readonly options: SessionOptions
@@ -101,6 +110,17 @@ export class SessionState implements ClientState {
     return this.cursors.get(name) ?? this.portals.get(name)
   }
 
+  /** A transaction is over. Portals of the series that are under way behind it stay. */
+  dropPortals(): void {
+    const { expectations, portals } = this
+    if (expectations.length === 0) return portals.clear()
+    for (const [name, portal] of portals) {
+      const isComing =
+        portal.plan.text === '' || expectations.some(item => item.type === 'bind' && item.portal === portal)
+      if (!isComing) portals.delete(name)
+    }
+  }
+
   get inTransaction(): boolean {
     return this.failed || this.status !== statusIdle
   }
@@ -152,8 +172,18 @@ export class SessionState implements ClientState {
     }
   }
 
-  /** Holds an upstream with the client's settings afterwards: at once, or once the promise resolves. @throws SqlError */
-  hold(): Promise<void> | undefined {
+  /** Holds an upstream with the client's settings for `text`: at once, or once the promise resolves. @throws RefusedStatement */
+  hold(text: string): Promise<void> | undefined {
+    try {
+      return this.holdAligned()?.catch(error => {
+        throw refusalOf(text, error)
+      })
+    } catch (error) {
+      throw refusalOf(text, error)
+    }
+  }
+
+  private holdAligned(): Promise<void> | undefined {
     if (!this.options.services.audit.healthy) {
       throw new SqlError({
         code: '57P03',
@@ -161,11 +191,13 @@ export class SessionState implements ClientState {
         hint: 'Nothing runs unrecorded: try again once the operator has mended it.',
       })
     }
-    if (this.lease.upstream === undefined) return this.lease.hold()
-    if (!this.inTransaction && !this.explicitTransaction && this.expectations.length === 0 && !this.settings.inFlux) {
+    const { lease, settings } = this
+    if (lease.upstream === undefined) return lease.hold()
+    if (lease.upstream.settingsKey === settings.wantedKey || settings.inFlux) return undefined
+    if (!this.inTransaction && !this.explicitTransaction && this.expectations.length === 0) {
       this.settingsReset = false
       this.endSeries()
-      this.lease.align()
+      lease.align()
     }
     return undefined
   }
@@ -210,7 +242,7 @@ export class SessionState implements ClientState {
     const now = this.options.services.now()
     const more = this.expectations.length > 0
     this.seriesErrored = false
-    this.requestSince = more ? now : 0
+    this.requestSince = more || this.seriesOpen ? now : 0
     this.idleSince = now
     const keep = more || this.seriesOpen || this.status !== statusIdle || this.options.database.pooling === 'session'
     if (!keep) {
@@ -232,6 +264,7 @@ export class SessionState implements ClientState {
   /** @param refused something of the series was refused by us */
   emitReady(refused: boolean): void {
     if (refused && this.status === statusInTransaction) this.failed = true
+    if (!this.inTransaction) this.dropPortals()
     const status = this.requestDone()
     this.emit(encodeReadyForQuery(status === statusIdle ? 'I' : status === statusFailed ? 'E' : 'T'))
   }
