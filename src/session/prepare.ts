@@ -36,7 +36,7 @@ export function makeStatement(
       statementText: '',
     }
   }
-  checkVerdict(state, text, only)
+  checkVerdict(text, only)
   const plan = planFor(state, only, state.failed)
   const upstreamText = wholeText(text, only, plan)
   return {

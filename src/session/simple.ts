@@ -36,12 +36,12 @@ function runJudged(state: SessionState, text: string, judged: Judged): Promise<v
     state.localReady()
     return undefined
   }
-  for (const statement of judged.statements) checkVerdict(state, text, statement)
+  for (const statement of judged.statements) checkVerdict(text, statement)
   return runFrom(state, text, judged, 0)
 }
 
 /** @throws RefusedStatement, its position led to the whole message */
-export function checkVerdict(state: SessionState, text: string, statement: JudgedStatement): void {
+export function checkVerdict(text: string, statement: JudgedStatement): void {
   const { verdict } = statement
   if (verdict.kind !== 'refuse') return
   const { position } = verdict.error
@@ -84,7 +84,7 @@ function continueAfter(state: SessionState, text: string, judged: Judged, next: 
   const again = state.judge.judge(text, [])
   const go = (known: Judged): Promise<void> | undefined => {
     if (known.error !== undefined) throw refusalOf(text, known.error)
-    for (const statement of known.statements.slice(next)) checkVerdict(state, text, statement)
+    for (const statement of known.statements.slice(next)) checkVerdict(text, statement)
     return runFrom(state, text, known, next)
   }
   return again === judged ? runFrom(state, text, judged, next) : again instanceof Promise ? again.then(go) : go(again)

@@ -76,6 +76,11 @@ export class RawClient {
     this.socket.write(Buffer.concat(messages))
   }
 
+  /** The next frame, where one has come. */
+  poll(): RawFrame | undefined {
+    return this.frames.shift()
+  }
+
   /** The next frame. @throws Error after 10 s, or where the connection ends */
   async next(): Promise<RawFrame> {
     const until = Date.now() + waitMs
