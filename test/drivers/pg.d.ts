@@ -1,8 +1,8 @@
-import type { Client, Query } from 'pg'
+import type pg from 'pg'
 
 declare module 'pg' {
   interface Client {
     /** On a connection of its own, not used before. */
-    cancel(client: Client, query: Query): void
+    cancel(client: pg.Client, query: pg.Query): void
   }
 }
