@@ -29,6 +29,8 @@ export function gateWayOf(row: DatabaseRow, sealer: Sealer, connectTimeoutMs: nu
       tls: { mode: tlsMode, ca: tlsCa ?? undefined },
       connectTimeoutMs,
       applicationName: 'postern',
+      // A login of ours is pinned to its role; one that stood already is switched as it connects.
+      role: row.ownerRole === null ? (reader.readerRole ?? undefined) : undefined,
     },
     expected: { login: reader.gateLogin, reader: reader.readerRole ?? reader.gateLogin, exact: row.ownerRole !== null },
   }

@@ -23,6 +23,8 @@ export interface UpstreamOptions {
   /** For all of it: name look-up, TLS, login. Also for each cancel request. */
   readonly connectTimeoutMs: number
   readonly applicationName: string
+  /** The role that the connection starts as, and falls back to; undefined: what the login itself is set to. */
+  readonly role?: string | undefined
 }
 
 /** Who has the connection now: gets everything that comes while it is the owner. */

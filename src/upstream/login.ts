@@ -26,6 +26,8 @@ export interface LoginOptions {
   readonly user: string
   readonly password: string
   readonly applicationName: string
+  /** The role that the session starts as, and falls back to; undefined: what the login itself is set to. */
+  readonly role?: string | undefined
 }
 
 export interface Login {
@@ -55,6 +57,7 @@ export async function login(line: Line, options: LoginOptions, minor: number, si
     ['user', options.user],
     ['database', options.database],
     ['application_name', options.applicationName],
+    ...(options.role === undefined ? [] : [['role', options.role] as const]),
     ...pins,
   ] as const
   line.socket.write(encodeStartupMessage(minor, startup))

@@ -29,6 +29,13 @@ describe('a connection to Postgres', () => {
     await expect(upstream.query('create schema s')).rejects.toMatchObject({ code: '25006' })
   })
 
+  it('starts as another role where it is told to, and falls back to it', async () => {
+    const upstream = await connect({ role: 'pg_read_all_stats' })
+    await upstream.query('reset role')
+    expect(await upstream.query('select current_user')).toEqual([['pg_read_all_stats']])
+    await expect(connect({ role: 'nobody_here' })).rejects.toThrow('the database server refused')
+  })
+
   it('answers our own SQL: several statements, NULL, every letter, errors', async () => {
     const upstream = await connect()
     expect(await upstream.query(`select 1, null; select '–Ж😀'; select`)).toEqual([['1', null], ['–Ж😀'], []])
