@@ -2,6 +2,7 @@
  * Helpers that describe objects by number or name: definitions, sizes, privileges. They may be asked about what the
  * caller sees in a catalog of the same query, or about an object that is written out and may be read.
  */
+import type { Wanted } from './catalog-columns.ts'
 import { type Judgement, refuse } from './judgement.ts'
 import { comesFromCatalog, isWholeCast } from './provenance.ts'
 import { findRelation } from './relations.ts'
@@ -10,49 +11,61 @@ import { splitIdentifierList } from './settings.ts'
 import { tableRulesOf, whyNotReadable } from './table-rules.ts'
 import { constantOf, type Fields, isFields, kindOf, listOf, locationOf, namesOf, unwrap } from './tree.ts'
 
-/** They tell of the whole cluster: only what stands in a catalog will do, and this database's own name. */
-const clusterWide: ReadonlySet<string> = new Set([
-  'acldefault',
-  'has_database_privilege',
-  'has_tablespace_privilege',
-  'pg_database_size',
-  'pg_describe_object',
-  'pg_get_userbyid',
-  'pg_has_role',
-  'pg_identify_object',
-  'pg_identify_object_as_address',
-  'pg_tablespace_databases',
-  'pg_tablespace_location',
+/**
+ * Those that tell of the whole cluster, and what each argument that identifies something must be. The others of their
+ * arguments are flags, numbers of columns, privileges.
+ */
+const clusterWide: ReadonlyMap<string, readonly (Wanted | undefined)[]> = new Map([
+  ['acldefault', [undefined, 'role']],
+  ['has_database_privilege', ['role', 'database']],
+  ['has_tablespace_privilege', ['role', 'tablespace']],
+  ['pg_database_size', ['database']],
+  ['pg_describe_object', ['class', 'object']],
+  ['pg_get_userbyid', ['role']],
+  ['pg_has_role', ['role', 'role']],
+  ['pg_identify_object', ['class', 'object']],
+  ['pg_identify_object_as_address', ['class', 'object']],
+  ['pg_tablespace_databases', ['tablespace']],
+  ['pg_tablespace_location', ['tablespace']],
 ])
 
 export function judgeCatalogArguments(judgement: Judgement, name: string, call: Fields, scope: Scope): void {
-  const isClusterWide = clusterWide.has(name)
-  if (judgement.stored && !isClusterWide) return
+  const wanted = clusterWide.get(name)
   const args = listOf(call.args)
-  const named = args.some(arg => unwrap(arg, 'NamedArgExpr') !== undefined)
-  const asked =
-    named || call.func_variadic === true ? args : args.filter((_, at) => isIdentifying(name, at, args.length))
-  for (const arg of asked) {
-    const isFine = isClusterWide
-      ? comesFromCatalog(arg, scope) || isOwnConstant(judgement, arg)
-      : isDescribable(judgement, arg, scope)
-    if (!isFine) refuseArgument(judgement, name, call)
+  if (wanted !== undefined) return judgeClusterArguments(judgement, name, call, wanted, scope)
+  if (judgement.stored) return
+  const asked = isPositional(call) ? args.filter((_, at) => isIdentifying(name, at, args.length)) : args
+  if (!asked.every(arg => isDescribable(judgement, arg, scope))) refuseArgument(judgement, name, call)
+}
+
+function judgeClusterArguments(
+  judgement: Judgement,
+  name: string,
+  call: Fields,
+  wanted: readonly (Wanted | undefined)[],
+  scope: Scope,
+): void {
+  const args = listOf(call.args)
+  if (!isPositional(call)) refuseArgument(judgement, name, call)
+  // has_…_privilege (user, object, privilege) may leave the user out.
+  const offset = name.startsWith('has_') && args.length < 3 ? 1 : 0
+  const isShortRole = name === 'pg_has_role' && args.length < 3
+  for (const [at, arg] of args.entries()) {
+    const kind = isShortRole && at > 0 ? undefined : wanted[at + offset]
+    if (kind === undefined) continue
+    if (!comesFromCatalog(arg, kind, scope) && !isOwnConstant(judgement, kind, arg))
+      refuseArgument(judgement, name, call)
   }
+}
+
+function isPositional(call: Fields): boolean {
+  return call.func_variadic !== true && listOf(call.args).every(arg => unwrap(arg, 'NamedArgExpr') === undefined)
 }
 
 /** Which arguments say what is asked about; the others are column numbers, flags, privileges. */
 function isIdentifying(name: string, at: number, count: number): boolean {
-  if (name.startsWith('has_') || name === 'pg_has_role') return at === 0 || (at === 1 && count > 2)
-  if (secondIdentifies.has(name)) return at === 1
-  return at === 0
+  return at === 0 || (name.startsWith('has_') && at === 1 && count > 2)
 }
-
-const secondIdentifies: ReadonlySet<string> = new Set([
-  'acldefault',
-  'pg_describe_object',
-  'pg_identify_object',
-  'pg_identify_object_as_address',
-])
 
 function refuseArgument(judgement: Judgement, name: string, call: Fields): never {
   refuse(judgement, 'function', {
@@ -64,11 +77,18 @@ function refuseArgument(judgement: Judgement, name: string, call: Fields): never
   })
 }
 
-/** The name of this database, or nothing: no number, and no other name. */
-function isOwnConstant(judgement: Judgement, node: unknown): boolean {
+/** Catalogs that all databases share: their rows are no objects of this one. */
+const sharedCatalog =
+  /^(?:pg_catalog\.)?pg_(?:authid|auth_members|database|db_role_setting|parameter_acl|replication_origin|subscription|sh\w+|tablespace)$/
+
+/** What may be written out: nothing at all, the name of this database, a catalog of its own. No number. */
+function isOwnConstant(judgement: Judgement, wanted: Wanted, node: unknown): boolean {
   const constant = constantOf(stripCasts(node))
   if (constant?.type === 'null') return true
-  return constant?.type === 'string' && constant.value === judgement.context.catalog.database
+  if (wanted === 'class' && namesOf(unwrap(node, 'ColumnRef')?.fields).at(-1) === 'tableoid') return true
+  if (constant?.type !== 'string') return false
+  if (wanted === 'database') return constant.value === judgement.context.catalog.database
+  return wanted === 'class' && /^(?:pg_catalog\.)?pg_\w+$/.test(constant.value) && !sharedCatalog.test(constant.value)
 }
 
 /** An object of this database: seen in a catalog, named by a text made of such, or written out. */
@@ -83,7 +103,7 @@ function isDescribable(judgement: Judgement, node: unknown, scope: Scope): boole
       ? isDescribableNumber(judgement, Number(constant.value))
       : isDescribableText(judgement, constant.value)
   }
-  return comesFromCatalog(value, scope) || isNameOfCatalog(judgement, value, scope)
+  return comesFromCatalog(value, 'relation', scope) || isNameOfCatalog(judgement, value, scope)
 }
 
 function isDescribableText(judgement: Judgement, text: string): boolean {
@@ -140,7 +160,7 @@ function isQuoteDoubling(args: readonly unknown[]): boolean {
 function isNamePart(judgement: Judgement, node: unknown, scope: Scope): boolean {
   const constant = constantOf(stripCasts(node))
   if (constant?.type === 'string') return /^[."]*$|^(?:%[IsL]|[."])+$/.test(constant.value)
-  return comesFromCatalog(node, scope) || isNameOfCatalog(judgement, node, scope)
+  return comesFromCatalog(node, 'relation', scope) || isNameOfCatalog(judgement, node, scope)
 }
 
 /** What is cast, where the cast keeps it whole: `'hidden!'::varchar(6)` is another text. */

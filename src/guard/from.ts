@@ -35,6 +35,7 @@ export function judgeRangeFunction(judgement: Judgement, fields: Fields, scope: 
     type: 'other',
     name,
     source: calls.length === 1 && isFields(call) ? call : undefined,
+    ordinality: fields.ordinality === true,
     renamed: [...alias.columns, ...columns],
   })
 }
@@ -52,6 +53,7 @@ export function judgeRangeTable(
     type: 'other',
     name: alias.name,
     source: undefined,
+    ordinality: false,
     renamed: [...alias.columns, ...columnNames(fields.columns)],
   })
 }
@@ -88,7 +90,7 @@ export function judgeJoin(judgement: Judgement, fields: Fields, scope: Scope): v
   judgement.walkFields('JoinExpr', fields, scope)
   if (fields.isNatural === true || listOf(fields.usingClause).length > 0) judgeOperator(judgement, ['='], undefined)
   const using = isFields(fields.join_using_alias) ? textOf(fields.join_using_alias.aliasname) : ''
-  if (using !== '') scope.items.push({ type: 'other', name: using, source: undefined, renamed: [] })
+  if (using !== '') scope.items.push({ type: 'other', name: using, source: undefined, ordinality: false, renamed: [] })
   const alias = aliasOf(fields)
   if (alias.name === '') return
   const items = scope.items.splice(before)

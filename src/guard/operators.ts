@@ -129,7 +129,7 @@ export function judgeClusterCast(
   node: Fields,
 ): void {
   const isOutput = judgement.stored || judgement.castArguments.has(node) || isTopTarget(judgement, node)
-  if (isOutput && comesFromCatalog(cast.arg, scope)) return
+  if (isOutput && comesFromCatalog(cast.arg, 'role', scope)) return
   refuseClusterType(judgement, typeName)
 }
 

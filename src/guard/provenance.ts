@@ -2,6 +2,7 @@
  * Whether an expression's value comes from a catalog of this database: what makes helpers that describe roles and
  * objects by number harmless (guard.md: "over a column of a pg_catalog relation in the same query").
  */
+import { namesWanted, type Wanted } from './catalog-columns.ts'
 import { type Budget, findOutputs, hasColumn, type Output, openBudget, outputsAt, spend } from './outputs.ts'
 import { findItems, type Scope, type ScopeItem } from './scope.ts'
 import { type Fields, isFields, kindOf, listOf, namesOf, unwrap } from './tree.ts'
@@ -18,31 +19,16 @@ const own = new Set([
   'pg_my_temp_schema',
 ])
 
-/** Where a name is being looked up, and how much looking is left. */
+/** What is looked for, where a name is being looked up, and how much looking is left. */
 interface Trace {
+  readonly wanted: Wanted
   readonly budget: Budget
   /** In a target list, which sees all of its own FROM; elsewhere what is seen depends on LATERAL. */
   readonly inTargets: boolean
 }
 
-export function comesFromCatalog(node: unknown, scope: Scope): boolean {
-  return isTraced(node, scope, { budget: openBudget(), inTargets: false })
-}
-
-/** Whether it is plainly a column of this filtered catalog. */
-export function isColumnOf(node: unknown, relation: string, column: string, scope: Scope): boolean {
-  const names = namesOf(unwrap(node, 'ColumnRef')?.fields)
-  if (names.at(-1) !== column || !comesFromCatalog(node, scope)) return false
-  const items = names.length > 1 ? findItems(scope, names.at(-2) ?? '') : allItems(scope)
-  const budget = openBudget()
-  return items.every(item => {
-    const isIt = item.type === 'relation' && item.filtered && item.relation === relation
-    return isIt || hasColumn(item, column, budget) === false
-  })
-}
-
-function allItems(scope: Scope | undefined): readonly ScopeItem[] {
-  return scope === undefined ? [] : [...scope.items, ...allItems(scope.parent)]
+export function comesFromCatalog(node: unknown, wanted: Wanted, scope: Scope): boolean {
+  return isTraced(node, scope, { wanted, budget: openBudget(), inTargets: false })
 }
 
 function isTraced(node: unknown, scope: Scope, trace: Trace): boolean {
@@ -64,7 +50,7 @@ function isTraced(node: unknown, scope: Scope, trace: Trace): boolean {
     case 'FuncCall':
       return isCallTraced(fields, scope, trace)
     case 'SQLValueFunction':
-      return true
+      return trace.wanted !== 'setting'
     case 'SubLink':
       return isSubqueryTraced(fields?.subselect, scope, trace)
     default:
@@ -88,7 +74,7 @@ function isCallTraced(call: Fields | undefined, scope: Scope, trace: Trace): boo
   const names = namesOf(call?.funcname)
   const name = names.at(-1) ?? ''
   if (names.length > 1 && names[0] !== 'pg_catalog') return false
-  if (own.has(name)) return true
+  if (own.has(name)) return trace.wanted !== 'setting'
   const args = listOf(call?.args)
   return areTraced(name === 'acldefault' ? args.slice(1) : transparent.has(name) ? args : [], scope, trace)
 }
@@ -135,7 +121,9 @@ function isBareColumnTraced(column: string, scope: Scope, trace: Trace): boolean
 function isItemColumnTraced(item: ScopeItem, column: string, scope: Scope, trace: Trace): boolean {
   switch (item.type) {
     case 'relation':
-      return isCatalogSchema(item.schema) && hasColumn(item, column, trace.budget) === true
+      return isCatalogSchema(item.schema) && item.columns.has(column) && item.renamed.length === 0
+        ? namesWanted(trace.wanted, item.relation, column) && (trace.wanted !== 'setting' || item.filtered)
+        : false
     case 'query':
       return areOutputsTraced(findOutputs(item.query, item.renamed, column, trace.budget), trace)
     case 'join': {
@@ -143,8 +131,14 @@ function isItemColumnTraced(item: ScopeItem, column: string, scope: Scope, trace
       return having.length > 0 && having.every(part => isItemColumnTraced(part, column, scope, trace))
     }
     case 'other':
-      return item.source !== undefined && isTraced(item.source, scope, trace)
+      return item.source !== undefined && !isOrdinal(item, column) && isTraced(item.source, scope, trace)
   }
+}
+
+/** The number that WITH ORDINALITY counts is nothing that the function gave. */
+function isOrdinal(item: ScopeItem & { type: 'other' }, column: string): boolean {
+  if (!item.ordinality) return false
+  return column === 'ordinality' || item.renamed.indexOf(column) > 0
 }
 
 function isCatalogSchema(schema: string): boolean {

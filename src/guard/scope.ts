@@ -50,6 +50,7 @@ export type ScopeItem =
       readonly type: 'other'
       readonly name: string
       readonly source: Fields | undefined
+      readonly ordinality: boolean
       readonly renamed: readonly string[]
     }
 

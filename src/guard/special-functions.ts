@@ -1,6 +1,6 @@
 /** Functions of the session: settings, its pid, its locks. */
 import { type Judgement, refuse } from './judgement.ts'
-import { isColumnOf } from './provenance.ts'
+import { comesFromCatalog } from './provenance.ts'
 import type { Scope } from './scope.ts'
 import { isShown, judgeSetting, mayHoldValue, splitIdentifierList } from './settings.ts'
 import { spliceVirtualPid } from './splice-calls.ts'
@@ -37,7 +37,7 @@ function judgeCurrentSetting(judgement: Judgement, call: Fields, scope: Scope): 
   const [name] = listOf(call.args)
   const setting = castString(name)
   if (setting !== undefined && isShown(setting)) return
-  if (isColumnOf(name, 'pg_settings', 'name', scope)) return
+  if (comesFromCatalog(name, 'setting', scope)) return
   refuse(judgement, 'setting', {
     code: '42501',
     message:

@@ -148,6 +148,17 @@ describe('or about what is written out and may be read', () => {
       'run',
     ],
     ['select pg_describe_object(1260, 16384, 0)', '42501'],
+    ['select pg_describe_object(1260, objid, 0) from pg_depend', '42501'],
+    ["select pg_describe_object('pg_authid'::regclass, objid, 0) from pg_depend", '42501'],
+    [
+      'select pg_identify_object(tableoid, oid, 0), pg_describe_object(classid, setting::oid, 0) from pg_depend, pg_settings',
+      '42501',
+    ],
+    ['select pg_identify_object(c.tableoid, c.oid, 0) from pg_class c', 'run'],
+    ["select has_database_privilege(setting, 'connect') from pg_settings", '42501'],
+    ['select pg_relation_size(setting::regclass) from pg_settings', '42501'],
+    ["select pg_has_role(setting, 'usage') from pg_settings", '42501'],
+    ["select pg_has_role(user_name => 'x')", '42501'],
     ["select acldefault('r', 16384)", '42501'],
   ])('%s', (text, outcome) => {
     expect(word(said(text))).toBe(outcome)
@@ -162,6 +173,10 @@ describe('types that name roles', () => {
     ['select 16384::regrole', '42501'],
     ["select '16384'::regrole", '42501'],
     ['select cast($1 as regrole)', '42501'],
+    ["select setting::regrole from pg_settings where name = 'application_name'", '42501'],
+    ['select application_name::regrole from pg_stat_activity', '42501'],
+    ['select oid::regrole from pg_class', '42501'],
+    ['select roleid::regrole, member::regrole from pg_auth_members', 'run'],
     ['select i::oid::regrole from generate_series(1, 100) i', '42501'],
     ["select array['16384']::regrole[]", '42501'],
     ["select coalesce(nullif(relowner::regrole, relowner::regrole), '16384') from pg_class", '42501'],
