@@ -153,9 +153,14 @@ func itLoadsTypesOfTheTenant(ctx context.Context) {
 	same("sad", feeling)
 	same("street 3", home.Street)
 	same([]string{"sad", "happy"}, home.Moods)
-	types, err := c.LoadTypes(ctx, []string{"mood", "address"})
-	must(err)
-	same(true, len(types) >= 2)
+	// From pgx 5.7 on.
+	if loader, ok := any(c).(interface {
+		LoadTypes(context.Context, []string) ([]*pgtype.Type, error)
+	}); ok {
+		types, err := loader.LoadTypes(ctx, []string{"mood", "address"})
+		must(err)
+		same(true, len(types) >= 2)
+	}
 }
 
 func itSendsBatches(ctx context.Context) {
