@@ -114,12 +114,6 @@ const limits = z.strictObject({
   statementTextMaxBytes: bytes(defaultLimits.statementTextMaxBytes).describe('Text of one statement.'),
   preparedStatementsMax: count(defaultLimits.preparedStatementsMax).describe('Prepared statements per client.'),
   portalsMax: count(defaultLimits.portalsMax).describe('Portals and cursors per client.'),
-  costMax: z
-    .int()
-    .min(1)
-    .nullable()
-    .default(defaultLimits.costMax)
-    .describe('Planner cost above which a statement is refused; off: not asked.'),
   upstreamsPerPrincipal: count(defaultLimits.upstreamsPerPrincipal).describe(
     'Statements or open transactions at once per principal.',
   ),

@@ -22,7 +22,7 @@ export function limitsCommand(cli: Cli): Command {
     [
       'limits set rowsMax 50000 --tenant acme',
       'limits set statementTimeoutMs 120000 --tenant acme --database crm',
-      'limits set costMax 1000000 --user alice@acme',
+      'limits set bytesMax 1000000 --user alice@acme',
       'limits unset rowsMax --tenant acme',
     ],
   )
@@ -37,11 +37,11 @@ function set(cli: Cli): Command {
   )
   return command
     .argument('<name>', 'as in "postern config print": rowsMax, statementTimeoutMs …')
-    .argument('<value>', 'a number, a word, or off')
+    .argument('<value>', 'a number or a word')
     .action((name: string, value: string, options: ScopeOptions) =>
       runCommand(cli, command, async run => {
         const scope = scopeOf(options)
-        const parsed = value === 'off' && name !== 'pushdown' ? null : /^\d+$/.test(value) ? Number(value) : value
+        const parsed = /^\d+$/.test(value) ? Number(value) : value
         await withStores(run, (stores, administration) => change(run, stores, administration, scope, name, parsed))
         run.terminal.answer({ ...scope, name, value: parsed }, () => run.terminal.say(`${name} is ${value}`))
       }),
@@ -69,7 +69,7 @@ function list(cli: Cli): Command {
     runCommand(cli, command, run =>
       withStores(run, async stores => {
         const values = await readLimits(stores.control, scopeOf(options))
-        const rows = Object.entries(values).map(([name, value]) => [name, String(value ?? 'off')])
+        const rows = Object.entries(values).map(([name, value]) => [name, String(value)])
         run.terminal.answer(values, () => run.terminal.table(['limit', 'value'], rows))
       }),
     ),

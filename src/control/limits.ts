@@ -17,7 +17,7 @@ export type LimitScope =
 /** Limits by name as they stand in the table; not checked yet. */
 export type LimitValues = Readonly<Record<string, unknown>>
 
-type LimitKind = 'count' | 'count or null' | readonly string[]
+type LimitKind = 'count' | readonly string[]
 
 const limitKinds: { readonly [Name in keyof Limits]: LimitKind } = {
   rowsMax: 'count',
@@ -32,7 +32,6 @@ const limitKinds: { readonly [Name in keyof Limits]: LimitKind } = {
   statementTextMaxBytes: 'count',
   preparedStatementsMax: 'count',
   portalsMax: 'count',
-  costMax: 'count or null',
   upstreamsPerPrincipal: 'count',
   upstreamsPerTenant: 'count',
   atRowLimit: ['truncate', 'refuse'],
@@ -52,10 +51,8 @@ export function checkLimit(name: string, value: unknown): void {
     if (typeof value === 'string' && kind.includes(value)) return
     throw new SqlError({ code: '22023', message: `limit ${name} must be one of: ${kind.join(', ')}` })
   }
-  if (value === null && kind === 'count or null') return
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= countMax) return
-  const off = kind === 'count or null' ? ', or null for none' : ''
-  throw new SqlError({ code: '22023', message: `limit ${name} must be a whole number from 1 to ${countMax}${off}` })
+  throw new SqlError({ code: '22023', message: `limit ${name} must be a whole number from 1 to ${countMax}` })
 }
 
 function kindOf(name: string): LimitKind {

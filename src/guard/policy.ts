@@ -33,8 +33,6 @@ export interface Limits {
   readonly statementTextMaxBytes: number
   readonly preparedStatementsMax: number
   readonly portalsMax: number
-  /** Planner's cost estimate above which a statement is refused; null: off. */
-  readonly costMax: number | null
   readonly upstreamsPerPrincipal: number
   readonly upstreamsPerTenant: number
   readonly atRowLimit: 'truncate' | 'refuse'
@@ -56,7 +54,6 @@ export const defaultLimits: Limits = {
   statementTextMaxBytes: 128 * 1024,
   preparedStatementsMax: 1_000,
   portalsMax: 100,
-  costMax: null,
   upstreamsPerPrincipal: 4,
   upstreamsPerTenant: 16,
   atRowLimit: 'truncate',

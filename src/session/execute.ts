@@ -69,6 +69,7 @@ function isExecute(item: Expectation): boolean {
 function executeNow(state: SessionState, portal: ClientPortal, rowsMax: number): Promise<void> | undefined {
   if (state.skipping) return undefined
   refuseInTransaction(state, portal.plan)
+  state.requireAudit()
   sendExecute(state, portal, rowsMax)
   const { effect } = portal.plan
   // What set_config really did shows in the server's reports, which come with ReadyForQuery: nothing runs before they are seen.

@@ -1,5 +1,6 @@
 /** The extended protocol, message by message: manual, section 54.2.3. */
 import { SqlError } from '../errors.ts'
+import { isShown } from '../guard/settings.ts'
 import {
   bindComplete,
   closeComplete,
@@ -169,11 +170,26 @@ function sendBind(state: SessionState, portal: ClientPortal, portalName: Buffer,
   state.lease.write(rest)
 }
 
-/** The parameters as text, where a set_config takes its value from one. */
+/**
+ * The parameters as text, where the plan reads them: a set_config takes its value from one, a current_setting its name.
+ * @throws SqlError 42501 for the name of a setting that may not be shown
+ */
 function parametersOf(statement: ClientStatement, body: Buffer): (string | null)[] {
-  const { effect } = statement.plan
-  if (effect.type !== 'rows' || effect.sets.length === 0) return []
-  return decodeBind(body).parameters.map(value => value?.toString('utf8') ?? null)
+  const { effect, examines } = statement.plan
+  const sets = effect.type === 'rows' && effect.sets.length > 0
+  if (!sets && examines.length === 0) return []
+  const values = decodeBind(body).parameters.map(value => value?.toString('utf8') ?? null)
+  for (const number of examines) {
+    const name = values[number - 1]
+    if (typeof name === 'string' && !isShown(name)) {
+      throw new SqlError({
+        code: '42501',
+        message: `permission denied to examine "${name}"`,
+        hint: 'SHOW ALL lists the settings that can be examined.',
+      })
+    }
+  }
+  return values
 }
 
 function onDescribe(state: SessionState, body: Buffer): Waiting {

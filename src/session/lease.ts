@@ -21,6 +21,8 @@ export interface LeaseParts {
 
 export class Lease {
   upstream: Upstream | undefined
+  /** The session is over: whatever still comes of it holds nothing. */
+  closed = false
   /** Time that the last checkout waited. */
   waitedMs = 0
   private readonly parts: LeaseParts
@@ -39,6 +41,7 @@ export class Lease {
   /** Holds an upstream afterwards: at once where one is free, else once the returned promise resolves. @throws SqlError */
   hold(): Promise<void> | undefined {
     if (this.upstream !== undefined) return undefined
+    if (this.closed) throw canceledByUser()
     const refusal = this.parts.database.refusal()
     if (refusal !== null) throw refusal
     this.waitedMs = 0

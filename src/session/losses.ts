@@ -8,9 +8,7 @@ import { type SessionState, statusIdle } from './state.ts'
 /** The upstream is gone: the client is told where it waits for an answer, and its transaction is over. */
 export function loseUpstream(state: SessionState, error: SqlError): void {
   const pending = state.expectations.clear()
-  const owed = pending.filter(
-    item => item.type === 'ready' || (item.type === 'sync' && !item.ours) || (item.type === 'query' && item.last),
-  ).length
+  const told = state.seriesErrored
   if (state.inTransaction) {
     state.failed = true
     if (pending.length === 0) state.lost = error
@@ -25,13 +23,39 @@ export function loseUpstream(state: SessionState, error: SqlError): void {
   state.portals.clear()
   state.cursors.clear()
   state.seriesErrored = true
-  for (const run of runsOf(pending)) state.records.ended(run, error)
-  if (!state.starting && (pending.length > 0 || (state.seriesOpen && !state.skipping))) {
-    state.emit(encodeErrorResponse({ ...error.fields(), severity: 'ERROR' }))
-    if (state.seriesOpen) state.skipping = true
-    for (let i = 0; i < owed; i++) state.localReady()
-  }
+  for (const run of runsOf(pending)) state.records.lost(run, error)
+  if (!state.starting) answerPending(state, pending, error, told)
   state.wakeDrained()
+}
+
+/** Each series that waits gets the error, once, and its ReadyForQuery where it asked for it; what we had to say is said in its turn. */
+function answerPending(
+  state: SessionState,
+  pending: readonly Expectation[],
+  error: SqlError,
+  firstIsTold: boolean,
+): void {
+  const report = encodeErrorResponse({ ...error.fields(), severity: 'ERROR' })
+  let told = firstIsTold
+  const tell = (): void => {
+    if (!told) state.emit(report)
+    told = true
+  }
+  for (const item of pending) {
+    if (item.type === 'replay') continue
+    if (item.type === 'local') {
+      if (!told) state.emit(item.bytes)
+      continue
+    }
+    if (item.type !== 'ready') tell()
+    if (item.type === 'ready' || (item.type === 'sync' && !item.ours) || (item.type === 'query' && item.last)) {
+      state.emitReady(false)
+      told = false
+    }
+  }
+  if (!state.seriesOpen || state.skipping) return
+  tell()
+  state.skipping = true
 }
 
 /** The statements that had begun. */

@@ -41,6 +41,8 @@ export interface Plan {
   /** At most this many rows come by themselves. */
   readonly limitPushed: number | undefined
   readonly dirties: boolean
+  /** Parameters that must name a setting that may be shown. */
+  readonly examines: readonly number[]
   readonly relations: readonly string[]
   /** Ends a failed transaction: may run in one. */
   readonly exits: boolean
@@ -52,6 +54,7 @@ export const plain = {
   notices: [],
   limitPushed: undefined,
   dirties: false,
+  examines: [],
   relations: [],
   exits: false,
 } as const

@@ -23,6 +23,7 @@ export function planRun(verdict: RunVerdict, virtualPid: number): Plan {
     effect,
     limitPushed: verdict.limitPushed,
     dirties: verdict.dirties,
+    examines: verdict.examines,
     relations: verdict.relations,
   }
 }

@@ -65,6 +65,7 @@ const emptyPlan: Plan = {
   notices: [],
   limitPushed: undefined,
   dirties: false,
+  examines: [],
   relations: [],
   exits: true,
 }

@@ -47,7 +47,10 @@ export class StatementRecords {
     })
   }
 
+  /** The final record, once. @throws SqlError where it cannot be kept */
   ended(run: StatementRun, error: SqlErrorFields | undefined): void {
+    if (run.ended) return
+    run.ended = true
     this.options.services.audit.append({
       ...this.base('statement', run.text),
       statementKind: run.plan.kind,
@@ -60,6 +63,16 @@ export class StatementRecords {
       ...(run.truncated === undefined ? {} : { reason: `truncated: ${run.truncated}` }),
       ...(error === undefined ? {} : { sqlstate: error.code }),
     })
+  }
+
+  /** The same where nothing is left to be stopped by a record that cannot be kept. */
+  lost(run: StatementRun, error: SqlErrorFields): void {
+    try {
+      this.ended(run, error)
+    } catch (fault) {
+      const { services, id } = this.options
+      services.log.error({ err: fault, session: id }, 'the end of a statement is not in the audit log')
+    }
   }
 
   /** `verdict` undefined: the session itself refused it (a limit, a failed transaction, a text that does not parse). */

@@ -79,8 +79,8 @@ export class ReplyEffects implements ReplyHost {
   }
 
   runFailed(run: StatementRun, error: SqlErrorFields): void {
-    this.state.seriesErrored = true
     this.state.records.ended(run, error)
+    this.state.seriesErrored = true
   }
 
   seriesFailed(): void {
@@ -152,6 +152,7 @@ export class ReplyEffects implements ReplyHost {
     if (state.seriesErrored) settings.rollback()
     else settings.commit()
     state.failed = false
+    state.lost = undefined
     state.explicitTransaction = false
     state.transactionSince = 0
     state.dropPortals()

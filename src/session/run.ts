@@ -32,6 +32,8 @@ export class StatementRun {
   cancelled = false
   /** A record of its start is in the audit. */
   recorded = false
+  /** Its final record was made. */
+  ended = false
   copyFramesSeen = 0
   readonly limits: Limits
 

@@ -193,8 +193,6 @@ export class Session implements UpstreamOwner, Swept {
   data(chunk: Buffer): void {
     const { state } = this
     this.read(chunk)
-    const [run] = state.expectations.first === undefined ? [] : runsOf([state.expectations.first])
-    if (run !== undefined && run.bytes > 0 && !run.recorded) state.records.started(run)
     if (this.congested) state.lease.pause()
     state.wakeDrained()
   }
@@ -204,11 +202,17 @@ export class Session implements UpstreamOwner, Swept {
     this.reading = true
     try {
       this.scanner.push(chunk)
-    } catch (error) {
-      const log = { err: error, session: state.options.id }
-      state.options.services.log.error(log, 'the server broke the protocol, or a fault of ours')
-      state.lease.discard('protocol violation')
-      this.lose(toSqlError(error))
+      const { first } = state.expectations
+      const [run] = first === undefined ? [] : runsOf([first])
+      if (run !== undefined && run.bytes > 0 && !run.recorded) state.records.started(run)
+    } catch (thrown) {
+      const error = toSqlError(thrown)
+      const log = { err: thrown, session: state.options.id }
+      // An audit that cannot be written is in the log already.
+      if (error.code !== '57P03')
+        state.options.services.log.error(log, 'the server broke the protocol, or a fault of ours')
+      state.lease.discard(error.message)
+      this.lose(error)
     } finally {
       this.reading = false
       if (this.effects.lost) this.scanner.reset()
@@ -274,10 +278,11 @@ export class Session implements UpstreamOwner, Swept {
     this.inbox = []
     const { lease, expectations, records, options, status } = this.state
     options.services.sweep.delete(this)
+    lease.closed = true
     lease.stopWaiting(canceledByUser())
     const pending = expectations.clear()
-    for (const run of runsOf(pending)) records.ended(run, canceledByUser())
-    if (pending.length === 0 && status === statusIdle && !this.state.seriesSent) return lease.release()
+    for (const run of runsOf(pending)) records.lost(run, canceledByUser())
+    if (pending.length === 0 && status === statusIdle && !this.state.seriesSent) return this.state.release()
     const cancelled = pending.length > 0 ? lease.cancel() : undefined
     lease.discard('its client left in the middle')
     await cancelled

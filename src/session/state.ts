@@ -183,14 +183,18 @@ export class SessionState implements ClientState {
     }
   }
 
+  /** @throws SqlError where what runs now could not be recorded */
+  requireAudit(): void {
+    if (this.options.services.audit.healthy) return
+    throw new SqlError({
+      code: '57P03',
+      message: 'the audit log cannot be written',
+      hint: 'Nothing runs unrecorded: try again once the operator has mended it.',
+    })
+  }
+
   private holdAligned(): Promise<void> | undefined {
-    if (!this.options.services.audit.healthy) {
-      throw new SqlError({
-        code: '57P03',
-        message: 'the audit log cannot be written',
-        hint: 'Nothing runs unrecorded: try again once the operator has mended it.',
-      })
-    }
+    this.requireAudit()
     const { lease, settings } = this
     if (lease.upstream === undefined) return lease.hold()
     if (lease.upstream.settingsKey === settings.wantedKey || settings.inFlux) return undefined
@@ -245,12 +249,15 @@ export class SessionState implements ClientState {
     this.requestSince = more || this.seriesOpen ? now : 0
     this.idleSince = now
     const keep = more || this.seriesOpen || this.status !== statusIdle || this.options.database.pooling === 'session'
-    if (!keep) {
-      if (this.settingsInDoubt && this.lease.upstream !== undefined) this.lease.upstream.dirty = true
-      this.settingsInDoubt = false
-      this.lease.release()
-    }
+    if (!keep) this.release()
     return this.failed ? statusFailed : this.status
+  }
+
+  /** Gives the upstream back, between transactions. */
+  release(): void {
+    if (this.settingsInDoubt && this.lease.upstream !== undefined) this.lease.upstream.dirty = true
+    this.settingsInDoubt = false
+    this.lease.release()
   }
 
   /** ReadyForQuery without the server: nothing went upstream. */

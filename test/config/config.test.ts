@@ -38,17 +38,17 @@ describe('settings', () => {
 
   it('come from the file, and the environment wins', () => {
     const { config, said } = loadConfig(
-      file('gateway:\n  port: 7000\n  ignoreStartupParameters: [a, b]\nlimits: { costMax: 5 }'),
+      file('gateway:\n  port: 7000\n  ignoreStartupParameters: [a, b]\nlimits: { rowsMax: 5 }'),
       {
         POSTERN_GATEWAY_PORT: '7001',
-        POSTERN_LIMITS_COST_MAX: 'off',
+        POSTERN_LIMITS_ROWS_MAX: '6',
         POSTERN_GATEWAY_REQUIRE_TLS: 'false',
         PATH: '/bin',
       },
     )
     expect(config.gateway.port).toBe(7001)
     expect(config.gateway.ignoreStartupParameters).toEqual(['a', 'b'])
-    expect(config.limits.costMax).toBeNull()
+    expect(config.limits.rowsMax).toBe(6)
     expect(said('gateway.port')).toBe('POSTERN_GATEWAY_PORT')
     expect(said('gateway.ignoreStartupParameters')).toBe('postern.yml:3')
     expect(said('gateway.host')).toBeUndefined()
@@ -81,7 +81,7 @@ describe('faults', () => {
       'pord: 1',
       'zebra: 1',
       'masterKey: hello',
-      'limits: { rowMax: 5, costMax: abc, pushdown: on }',
+      'limits: { rowMax: 5, bytesMax: abc, pushdown: on }',
       'control: { url: "postgres://a:b@c/d" }',
       'pool: 7',
       'log: { level: loud }',
@@ -102,7 +102,7 @@ describe('faults', () => {
       postern.yml:4: gateway.requireTls: must be true or false
       postern.yml:2: gateway.prot: unknown key; did you mean gateway.port?
       postern.yml:10: pool: must be a group of settings
-      postern.yml:8: limits.costMax: must be a whole number or null
+      postern.yml:8: limits.bytesMax: must be a whole number
       postern.yml:8: limits.pushdown: must be one of auto, off
       postern.yml:8: limits.rowMax: unknown key; did you mean limits.rowsMax?
       postern.yml:11: log.level: must be one of debug, info, warn, error

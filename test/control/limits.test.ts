@@ -34,7 +34,7 @@ test('a name or value that is no limit is refused, in every layer, even where it
       expect.objectContaining({ code: '22023' }),
     )
   }
-  expect(() => checkLimit('costMax', null)).not.toThrow()
+  expect(() => checkLimit('rowsMax', null)).toThrow()
   expect(() => checkLimit('atRowLimit', 'refuse')).not.toThrow()
   for (const [name, value] of Object.entries(defaultLimits)) expect(() => checkLimit(name, value)).not.toThrow()
 })
@@ -68,18 +68,19 @@ test('limits are set, replaced, read and taken back for each scope, and make the
   expect(before).toMatchObject({ role: 'reader', schemas: ['s'], limits: defaultLimits })
   await setLimit(administration, tenant, 'rowsMax', 10)
   await setLimit(administration, tenant, 'rowsMax', 20)
-  await setLimit(administration, database, 'costMax', null)
+  await setLimit(administration, database, 'bytesMax', 5000)
   await setLimit(administration, database, 'atRowLimit', 'refuse')
   await setLimit(administration, principal, 'rowsMax', 30)
   expect(await readLimits(service, tenant)).toEqual({ rowsMax: 20 })
-  expect(await readLimits(service, database)).toEqual({ atRowLimit: 'refuse', costMax: null })
+  expect(await readLimits(service, database)).toEqual({ atRowLimit: 'refuse', bytesMax: 5000 })
   const after = await policy()
-  expect(after.limits).toEqual({ ...defaultLimits, rowsMax: 30, atRowLimit: 'refuse', costMax: null })
+  expect(after.limits).toEqual({ ...defaultLimits, rowsMax: 30, atRowLimit: 'refuse', bytesMax: 5000 })
   expect(after.version).not.toBe(before.version)
   expect(resolvePolicy(defaultLimits, row, await readLimitOverrides(service), 'bob').limits.rowsMax).toBe(20)
   await setLimit(administration, principal, 'rowsMax', undefined)
   await setLimit(administration, tenant, 'rowsMax', undefined)
   await setLimit(administration, database, 'atRowLimit', undefined)
+  await setLimit(administration, database, 'bytesMax', undefined)
   expect((await policy()).version).toBe(before.version)
   await expect(setLimit(administration, tenant, 'rows', 1)).rejects.toMatchObject({
     code: '22023',
