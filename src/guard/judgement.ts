@@ -37,6 +37,8 @@ export interface Judgement {
   /** Node fields of the judged tree → what must stand in their place in the tree of the spliced text. */
   readonly changes: Map<object, unknown>
   readonly sets: SetConfigCall[]
+  /** Parameters that name a setting to show. */
+  readonly examines: Set<number>
   /** Nodes that stand under a cast, which fixes what becomes of their type. */
   readonly castArguments: Set<object>
   /** The planner's estimate for the largest relation that is read; -1: none known. */

@@ -79,6 +79,7 @@ export function runVerdict(
     limitPushed: limited !== undefined || limit?.splice === undefined ? limit?.rows : undefined,
     sets: judgement.sets,
     dirties: judgement.calls.size > 0,
+    examines: [...judgement.examines],
   }
 }
 

@@ -4,7 +4,7 @@ import { comesFromCatalog } from './provenance.ts'
 import type { Scope } from './scope.ts'
 import { isShown, judgeSetting, mayHoldValue, splitIdentifierList } from './settings.ts'
 import { spliceVirtualPid } from './splice-calls.ts'
-import { castString, constantOf, type Fields, listOf, locationOf, numberOf, uncastText, unwrap } from './tree.ts'
+import { constantOf, type Fields, isFields, listOf, locationOf, namesOf, numberOf, uncastText, unwrap } from './tree.ts'
 import type { SetConfigCall } from './verdict.ts'
 
 export function judgeSpecialFunction(
@@ -35,9 +35,14 @@ export function judgeSpecialFunction(
 function judgeCurrentSetting(judgement: Judgement, call: Fields, scope: Scope): void {
   if (judgement.stored) return
   const [name] = listOf(call.args)
-  const setting = castString(name)
+  const setting = readString(judgement, name)
   if (setting !== undefined && isShown(setting)) return
   if (comesFromCatalog(name, 'setting', scope)) return
+  const parameter = readParameter(judgement, name)
+  if (parameter !== undefined) {
+    judgement.examines.add(parameter)
+    return
+  }
   refuse(judgement, 'setting', {
     code: '42501',
     message:
@@ -52,9 +57,9 @@ function judgeCurrentSetting(judgement: Judgement, call: Fields, scope: Scope): 
 /** Runs upstream as it is, so it must run exactly once and leave what the session can keep track of. */
 function judgeSetConfig(judgement: Judgement, call: Fields, node: Fields): void {
   const args = listOf(call.args)
-  const name = castString(args[0])?.toLowerCase()
+  const name = readString(judgement, args[0])?.toLowerCase()
   const local = isFlag(args[2])
-  const value = readValue(args[1])
+  const value = readValue(judgement, args[1])
   const isTarget = judgement.topTargets.some(target => unwrap(target, 'ResTarget')?.val === node)
   if (name === undefined || local === undefined || value === undefined || args.length !== 3) {
     refuseSetConfig(
@@ -90,11 +95,34 @@ function refuseSetConfig(judgement: Judgement, call: Fields, hint: string): neve
   })
 }
 
-function readValue(node: unknown): SetConfigCall['value'] | undefined {
-  const parameter = unwrap(uncastText(node), 'ParamRef')
-  if (parameter !== undefined) return { parameter: numberOf(parameter.number) }
-  const constant = castString(node)
+function readValue(judgement: Judgement, node: unknown): SetConfigCall['value'] | undefined {
+  const parameter = readParameter(judgement, node)
+  if (parameter !== undefined) return { parameter }
+  const constant = readString(judgement, node)
   return constant === undefined ? undefined : { constant }
+}
+
+function readParameter(judgement: Judgement, node: unknown): number | undefined {
+  const parameter = unwrap(uncast(judgement, node), 'ParamRef')
+  return parameter === undefined ? undefined : numberOf(parameter.number)
+}
+
+function readString(judgement: Judgement, node: unknown): string | undefined {
+  const constant = constantOf(uncast(judgement, node))
+  return constant?.type === 'string' ? constant.value : undefined
+}
+
+/** A type of the database that goes by the name of text could make something else of the value. */
+function uncast(judgement: Judgement, node: unknown): unknown {
+  const { types } = judgement.context.catalog
+  const isHidden = judgement.path.some(schema => types.get(schema)?.has('text') === true)
+  const [name, ...more] = namesOf(typeNameOf(node))
+  return isHidden && name === 'text' && more.length === 0 ? node : uncastText(node)
+}
+
+function typeNameOf(node: unknown): unknown {
+  const type = unwrap(node, 'TypeCast')?.typeName
+  return isFields(type) ? type.names : undefined
 }
 
 function isFlag(node: unknown): boolean | undefined {

@@ -83,19 +83,15 @@ export function constantText(node: unknown): string | undefined {
   return String(constant.value)
 }
 
-/** The text of a string constant, bare or cast once to text: no other cast keeps the value that stands there. */
-export function castString(node: unknown): string | undefined {
-  const constant = constantOf(uncastText(node))
-  return constant?.type === 'string' ? constant.value : undefined
-}
-
-/** What a cast to text, and to nothing else, is a cast of; any other node as it is. */
+/** What a cast to text or varchar of any length, and to nothing else, is a cast of; any other node as it is. */
 export function uncastText(node: unknown): unknown {
   const cast = unwrap(node, 'TypeCast')
   const type = cast?.typeName
   if (cast === undefined || !isFields(type)) return node
   const names = namesOf(type.names)
   const plain = listOf(type.typmods).length === 0 && listOf(type.arrayBounds).length === 0 && type.setof !== true
-  const isText = names.at(-1) === 'text' && (names.length === 1 || (names.length === 2 && names[0] === 'pg_catalog'))
+  const name = names.at(-1)
+  const isOwn = names.length === 2 && names[0] === 'pg_catalog'
+  const isText = isOwn ? name === 'text' || name === 'varchar' : names.length === 1 && name === 'text'
   return plain && isText ? cast.arg : node
 }

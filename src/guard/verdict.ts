@@ -44,6 +44,8 @@ export interface RunVerdict extends Judged {
   readonly sets: readonly SetConfigCall[]
   /** Calls code outside the manifest (a tenant's function): the upstream may not be lent on as it is. */
   readonly dirties: boolean
+  /** Numbers of parameters that must hold the name of a setting that is shown (`isShown` in settings.ts), or NULL. */
+  readonly examines: readonly number[]
 }
 
 /** `start` and `end` are UTF-16 offsets into the client's statement text; `text` stands there instead upstream. */

@@ -108,7 +108,9 @@ describe('SHOW and current_setting', () => {
     ['select current_setting(s.name) from pg_settings s', 'run'],
     ['select current_setting(name) from pg_settings', 'run'],
     ["select current_setting('data' || '_directory')", '42501'],
-    ['select current_setting($1)', '42501'],
+    ['select current_setting($1::int::text)', '42501'],
+    ["select current_setting($1 || '')", '42501'],
+    ['select current_setting($1::varchar(4))', '42501'],
     ["select current_setting(name) from (select 'data_directory' as name) pg_settings", '42501'],
     ["select current_setting(s.name) from pg_settings x, (values ('data_directory')) s(name)", '42501'],
     [
@@ -119,6 +121,25 @@ describe('SHOW and current_setting', () => {
     ['show nonsense', '42704'],
   ])('%s', (text, outcome) => {
     expect(word(said(text))).toBe(outcome)
+  })
+})
+
+describe('current_setting of a parameter', () => {
+  test.each([
+    ['select current_setting($1)', [1]],
+    ['select current_setting($2::text, true), current_setting($1::varchar), current_setting($2) from users', [2, 1]],
+    ['select * from users where email <> current_setting($1::VARCHAR)', [1]],
+    ['select 1', []],
+  ])('%s: what it holds is to be looked at', (text, examines) => {
+    expect(said(text)).toMatchObject({ kind: 'run', examines })
+  })
+
+  test('under a cast to a type of the database that goes by the name of text, it may be cut to another', async () => {
+    const catalog = { types: [{ schema: 'app', name: 'text', kind: 'd', check: null }] }
+    const tenant = await judging({ catalog, searchPath: ['app', 'pg_catalog'] })
+    expect(word(tenant('select current_setting($1::text)'))).toBe('42501')
+    expect(word(tenant('select current_setting($1::pg_catalog.text)'))).toBe('run')
+    expect(word(tenant("select set_config('jit', 'off'::text, false)"))).toBe('42501')
   })
 })
 
