@@ -81,14 +81,14 @@ describe.skipIf(!psqlIsHere)('psql', () => {
       \\echo :company_n
       select :company_n * 2, :'company_last';
       select format('select %L', x) from generate_series(1, 3) x \\gexec
-      select name, feeling, count(*) from customers where id < 3 group by 1, 2 \\crosstabview
+      select name, feeling, count(*) from customers where id < 3 group by 1, 2 order by 1 \\crosstabview
       select id, name, total from orders join customers using (id) \\gdesc
       select 1 as one \\gx
       select 1 \\g ${folder}/one
     `)
     expect(ended.err).toBe('')
     expect(ended.out.split('\n').slice(0, 5)).toEqual(['50', '100|customer 9', '1', '2', '3'])
-    expect(ended.out).toContain('customer 1||1')
+    expect(ended.out).toContain('customer 1|1|\ncustomer 2||1\n')
     expect(ended.out).toContain('id|bigint\nname|text\ntotal|numeric(12,2)')
     expect(ended.out).toContain('one|1')
     expect(readFileSync(join(folder, 'one'), 'utf8')).toBe('1\n')

