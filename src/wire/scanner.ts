@@ -26,6 +26,8 @@ export interface ScanHandler {
 }
 
 const headerBytes = 5
+/** Rows up to this length are handed on whole, so that a reader is seldom left with half a row where a connection ends. */
+const wholeRowMaxBytes = 64 * 1024
 
 export class BackendScanner {
   private readonly handler: ScanHandler
@@ -45,9 +47,9 @@ export class BackendScanner {
     this.controlMaxBytes = controlMaxBytes
   }
 
-  /** True between frames: nothing is half read. */
-  get atBoundary(): boolean {
-    return this.streaming === 0 && this.partialBytes === 0
+  /** A part of a row was handed on, and the rest has not come: nothing else may follow it. */
+  get isWithinRow(): boolean {
+    return this.streaming > 0 && this.streamPasses
   }
 
   /** Forgets a half read frame: the next bytes are another connection's. */
@@ -79,34 +81,43 @@ export class BackendScanner {
     if (this.partialBytes < headerBytes) {
       at = this.collect(chunk, at, headerBytes)
       if (this.partialBytes < headerBytes) return at
+      this.partial = [this.join()]
     }
-    const head = this.partial.length === 1 ? this.partial[0]! : this.join()
+    const head = this.partial[0]!
     const type = head[0]!
     const length = this.frameLength(head, 0, type)
-    if (this.holding === 0 && (type === frameD || type === frameCopyData)) {
+    if (this.holding === 0 && isRow(type) && length > wholeRowMaxBytes) {
       const action = this.handler.row(type, length)
-      if (action !== 'hold') {
-        this.partial = []
-        this.partialBytes = 0
-        this.streaming = length - head.length
-        this.streamPasses = action === 'pass'
-        if (this.streamPasses) this.handler.emit(head)
-        else this.handler.dropped()
-        return this.stream(chunk, at)
-      }
+      if (action !== 'hold') return this.beginStream(chunk, at, head, length, action)
       this.holding = length
     }
     at = this.collect(chunk, at, length)
     if (this.partialBytes < length) return at
     const frame = this.join()
-    this.partial = []
-    this.partialBytes = 0
-    if (this.holding > 0) {
-      this.holding = 0
-      this.handler.held(frame)
-    } else if (this.handler.passes(type, frame, 0, frame.length)) this.handler.emit(frame)
+    const isHeld = this.holding > 0
+    this.reset()
+    if (isHeld) this.handler.held(frame)
+    else if (isRow(type)) this.takeRow(type, frame)
+    else if (this.handler.passes(type, frame, 0, frame.length)) this.handler.emit(frame)
     else this.handler.handle(type, frame)
     return at
+  }
+
+  /** Of a row only the header has come; it will be handed on, or left out, as it comes. */
+  private beginStream(chunk: Buffer, position: number, head: Buffer, length: number, action: RowAction): number {
+    this.reset()
+    this.streaming = length - head.length
+    this.streamPasses = action === 'pass'
+    if (this.streamPasses) this.handler.emit(head)
+    else this.handler.dropped()
+    return this.stream(chunk, position)
+  }
+
+  private takeRow(type: number, frame: Buffer): void {
+    const action = this.handler.row(type, frame.length)
+    if (action === 'pass') this.handler.emit(frame)
+    else if (action === 'drop') this.handler.dropped()
+    else this.handler.held(frame)
   }
 
   private collect(chunk: Buffer, position: number, upTo: number): number {
@@ -119,15 +130,12 @@ export class BackendScanner {
   }
 
   private join(): Buffer {
-    const joined = this.partial.length === 1 ? this.partial[0]! : Buffer.concat(this.partial, this.partialBytes)
-    this.partial = [joined]
-    return joined
+    return this.partial.length === 1 ? this.partial[0]! : Buffer.concat(this.partial, this.partialBytes)
   }
 
   private frameLength(bytes: Buffer, position: number, type: number): number {
     const length = bytes.readInt32BE(position + 1) + 1
-    const row = type === frameD || type === frameCopyData
-    if (length < headerBytes || (!row && length > this.controlMaxBytes)) {
+    if (length < headerBytes || (!isRow(type) && length > this.controlMaxBytes)) {
       throw new SqlError({ code: '08P01', message: 'the database server sent a message of an impossible length' })
     }
     return length
@@ -144,7 +152,9 @@ export class BackendScanner {
       const type = chunk[position]!
       const length = this.frameLength(chunk, position, type)
       const end = position + length
-      if (type === frameD || type === frameCopyData) {
+      const row = isRow(type)
+      if (end > size && (!row || length <= wholeRowMaxBytes)) break
+      if (row) {
         const action = handler.row(type, length)
         if (action === 'pass' && end <= size) {
           position = end
@@ -173,7 +183,6 @@ export class BackendScanner {
         runStart = end
         continue
       }
-      if (end > size) break
       if (!handler.passes(type, chunk, position, end)) {
         if (position > runStart) handler.emit(chunk.subarray(runStart, position))
         handler.handle(type, chunk.subarray(position, end))
@@ -191,4 +200,8 @@ export class BackendScanner {
     this.partial = [rest]
     this.partialBytes = rest.length
   }
+}
+
+function isRow(type: number): boolean {
+  return type === frameD || type === frameCopyData
 }
