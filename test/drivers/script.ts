@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { Served } from '../support/served.ts'
-import { ask, expectNothingLeft, serveCompany, slowQuery } from './company.ts'
+import { expectNothingLeft, serveCompany, slowQuery } from './company.ts'
 import { libpqEnvironment, run } from './process.ts'
 
 const lineSchema = z.strictObject({ check: z.string(), error: z.string().nullable() })
@@ -33,7 +33,6 @@ export function describeScript(name: string, source: string, script: Omit<Script
     let outcome: { readonly errors: ReadonlyMap<string, string | null>; readonly tail: string }
     beforeAll(async () => {
       served = await serveCompany()
-      if (process.env.DIRECT) await ask(served, `alter database ${served.direct.database} set search_path = crm`)
       if (script !== undefined) outcome = await runScript(served, script)
     }, 90_000)
     afterAll(() => served?.stop())
@@ -47,13 +46,7 @@ export function describeScript(name: string, source: string, script: Omit<Script
 }
 
 async function runScript(served: Served, script: Omit<Script, 'source'>) {
-  const environment = {
-    ...(process.env.DIRECT
-      ? { ...libpqEnvironment(served.direct), PGOPTIONS: '-c search_path=crm -c default_transaction_read_only=on' }
-      : libpqEnvironment(served.gateway)),
-    SLOW_QUERY: slowQuery,
-    ...script.environment,
-  }
+  const environment = { ...libpqEnvironment(served.gateway), SLOW_QUERY: slowQuery, ...script.environment }
   const options = { environment, ...(script.folder === undefined ? {} : { folder: script.folder }) }
   const { out, err, code } = await run(script.command, script.args, options)
   const lines = out.split('\n').filter(line => line.startsWith('{'))
