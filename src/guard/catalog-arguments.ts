@@ -29,11 +29,18 @@ const clusterWide: ReadonlyMap<string, readonly (Wanted | undefined)[]> = new Ma
   ['pg_tablespace_location', ['tablespace']],
 ])
 
+/** They answer yes or no from what every reader sees in pg_class: psql asks them of every relation that it lists. */
+const yesOrNo: ReadonlySet<string> = new Set([
+  'pg_column_is_updatable',
+  'pg_relation_is_publishable',
+  'pg_relation_is_updatable',
+])
+
 export function judgeCatalogArguments(judgement: Judgement, name: string, call: Fields, scope: Scope): void {
   const wanted = clusterWide.get(name)
   const args = listOf(call.args)
   if (wanted !== undefined) return judgeClusterArguments(judgement, name, call, wanted, scope)
-  if (judgement.stored) return
+  if (judgement.stored || yesOrNo.has(name)) return
   const asked = isPositional(call) ? args.filter((_, at) => isIdentifying(name, at, args.length)) : args
   if (!asked.every(arg => isDescribable(judgement, arg, scope))) refuseArgument(judgement, name, call)
 }
@@ -95,24 +102,30 @@ function isOwnConstant(judgement: Judgement, wanted: Wanted, node: unknown): boo
 function isDescribable(judgement: Judgement, node: unknown, scope: Scope): boolean {
   const value = stripCasts(node)
   const constant = constantOf(value)
-  if (constant !== undefined) {
-    if (constant.type === 'integer') return isDescribableNumber(judgement, constant.value)
-    if (constant.type !== 'string' && constant.type !== 'float') return true
-    const isNumber = /^\s*\d+\s*$/.test(constant.value)
-    return isNumber
-      ? isDescribableNumber(judgement, Number(constant.value))
-      : isDescribableText(judgement, constant.value)
+  switch (constant?.type) {
+    case undefined:
+      return comesFromCatalog(value, 'relation', scope) || isNameOfCatalog(judgement, value, scope)
+    case 'integer':
+      return isDescribableNumber(judgement, constant.value)
+    case 'string':
+      return isDescribableText(judgement, constant.value)
+    case 'null':
+      return true
+    case 'float':
+      return /^\d+$/.test(constant.value) && isDescribableNumber(judgement, Number(constant.value))
+    case 'boolean':
+    case 'bits':
+      return false
   }
-  return comesFromCatalog(value, 'relation', scope) || isNameOfCatalog(judgement, value, scope)
 }
 
 function isDescribableText(judgement: Judgement, text: string): boolean {
+  if (/^[ \t\n\r\f\v]*\d+[ \t\n\r\f\v]*$/.test(text)) return isDescribableNumber(judgement, Number(text))
   const names = splitIdentifierList(text.replace(/\.(?=(?:[^"]|"[^"]*")*$)/g, ','))
   const name = names?.at(-1)
-  if (name === undefined) return false
+  if (name === undefined || /(?:^|\.)\s*\d/.test(text)) return false
   const found = findRelation(judgement, { schema: names?.at(-2), name })
-  if (found === undefined) return true
-  if (found.type === 'catalog') return true
+  if (found === undefined || found.type === 'catalog') return true
   return whyNotReadable(tableRulesOf(judgement.context.policy), judgement.context.catalog, found.relation) === undefined
 }
 
@@ -163,8 +176,26 @@ function isNamePart(judgement: Judgement, node: unknown, scope: Scope): boolean 
   return comesFromCatalog(node, 'relation', scope) || isNameOfCatalog(judgement, node, scope)
 }
 
-/** What is cast, where the cast keeps it whole: `'hidden!'::varchar(6)` is another text. */
+/** Casts that leave what stands under them as it is, or name it. */
+const keeping: ReadonlySet<string> = new Set([
+  'int2',
+  'int4',
+  'int8',
+  'name',
+  'oid',
+  'regclass',
+  'regnamespace',
+  'regproc',
+  'regprocedure',
+  'regtype',
+  'text',
+])
+
+/** What is cast: `'hidden!'::varchar(6)` or `'0x10'::int` is something else than what stands there. */
 function stripCasts(node: unknown): unknown {
   const cast = unwrap(node, 'TypeCast')
-  return cast === undefined || !isWholeCast(cast) ? node : stripCasts(cast.arg)
+  if (cast === undefined || !isFields(cast.typeName)) return node
+  const isKept = isWholeCast(cast) && keeping.has(namesOf(cast.typeName.names).at(-1) ?? '')
+  const isArray = listOf(cast.typeName.arrayBounds).length > 0
+  return isKept && !isArray ? stripCasts(cast.arg) : node
 }

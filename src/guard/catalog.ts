@@ -60,6 +60,8 @@ export interface RawFunction {
   readonly extension: string | null
   /** exactly one argument, of a composite (row) type: callable as `t.name` */
   readonly rowArgument: boolean
+  /** A constructor that CREATE TYPE … AS RANGE made: language internal, prosrc (multi)range_constructor… */
+  readonly makesRange?: boolean
 }
 
 /** Indexed for judging. */

@@ -36,7 +36,8 @@ export function judgeRangeFunction(judgement: Judgement, fields: Fields, scope: 
     name,
     source: calls.length === 1 && isFields(call) ? call : undefined,
     ordinality: fields.ordinality === true,
-    renamed: [...alias.columns, ...columns],
+    renamed: alias.columns.length > 0 ? alias.columns : columns,
+    declared: [name, ...alias.columns, ...columns],
   })
 }
 
@@ -49,12 +50,14 @@ export function judgeRangeTable(
 ): void {
   judgement.walkFields(kind, fields, scope)
   const alias = aliasOf(fields)
+  const columns = columnNames(fields.columns)
   scope.items.push({
     type: 'other',
     name: alias.name,
     source: undefined,
     ordinality: false,
-    renamed: [...alias.columns, ...columnNames(fields.columns)],
+    renamed: alias.columns.length > 0 ? alias.columns : columns,
+    declared: [...alias.columns, ...columns],
   })
 }
 
@@ -90,7 +93,8 @@ export function judgeJoin(judgement: Judgement, fields: Fields, scope: Scope): v
   judgement.walkFields('JoinExpr', fields, scope)
   if (fields.isNatural === true || listOf(fields.usingClause).length > 0) judgeOperator(judgement, ['='], undefined)
   const using = isFields(fields.join_using_alias) ? textOf(fields.join_using_alias.aliasname) : ''
-  if (using !== '') scope.items.push({ type: 'other', name: using, source: undefined, ordinality: false, renamed: [] })
+  if (using !== '')
+    scope.items.push({ type: 'other', name: using, source: undefined, ordinality: false, renamed: [], declared: [] })
   const alias = aliasOf(fields)
   if (alias.name === '') return
   const items = scope.items.splice(before)

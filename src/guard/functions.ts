@@ -3,13 +3,13 @@ import type { RawFunction } from './catalog.ts'
 import { judgeCatalogArguments } from './catalog-arguments.ts'
 import { isAdmittedByExtension } from './extensions.ts'
 import { type Judgement, refuse } from './judgement.ts'
-import { clusterTypes, isClusterType, judgeClusterCast, judgeTypeName } from './operators.ts'
 import type { Scope } from './scope.ts'
 import { judgeSizes } from './sized.ts'
 import { judgeSpecialFunction } from './special-functions.ts'
 import { spliceTwinFunction } from './splice-calls.ts'
 import { tableRulesOf } from './table-rules.ts'
 import { type Fields, listOf, locationOf, namesOf } from './tree.ts'
+import { isClusterType, judgeClusterCast, judgeTypeName, namesRoles } from './type-names.ts'
 
 type Candidate =
   | { readonly type: 'manifest'; readonly schema: string; readonly rule: string }
@@ -111,7 +111,8 @@ function judgeStoredFunction(
   name: string,
   at: number | undefined,
 ): void {
-  if (candidate.entries.every(entry => isAdmittedByExtension(entry.extension, name))) return
+  if (candidate.entries.every(entry => entry.makesRange === true || isAdmittedByExtension(entry.extension, name)))
+    return
   const qualified = `${candidate.schema}.${name}`
   judgement.calls.add(qualified)
   judgement.functions.add(qualified)
@@ -132,7 +133,7 @@ function judgeCastCall(judgement: Judgement, names: readonly string[], call: Cal
   const args = listOf(fields.args)
   if (args.length === 1 && isType(judgement, names)) {
     judgeTypeName(judgement, typeName)
-    if (isClusterType(typeName)) judgeClusterCast(judgement, { arg: args[0] }, typeName, scope, node)
+    if (isClusterType(judgement, typeName)) judgeClusterCast(judgement, { arg: args[0] }, typeName, scope, node)
     return
   }
   refuse(judgement, 'unknown-function', {
@@ -158,7 +159,8 @@ function isType(judgement: Judgement, names: readonly string[]): boolean {
 export function mayCall(judgement: Judgement, name: string): boolean {
   const rule = judgement.manifest.functions.get(name)
   if (rule !== undefined && !isHarmlessSelection(rule, name)) return true
-  if (clusterTypes.has(name)) return true
+  if (namesRoles(judgement, name)) return true
+  if (rule === undefined && !judgement.manifest.complete && looksBuiltIn.test(name)) return true
   for (const place of judgement.path) {
     if (judgement.context.catalog.functions.get(place)?.has(name) === true) return true
     if (judgement.context.catalog.types.get(place)?.has(name) === true) return true
@@ -166,13 +168,19 @@ export function mayCall(judgement: Judgement, name: string): boolean {
   return false
 }
 
+/** Names that a server newer than the manifest may have functions of. */
+const looksBuiltIn = /^(?:pg|lo|ts|txid|has|inet|binary_upgrade)_|xml|file|config|setting/
+
 /** Judges such a name as the call of one argument, or the cast, that it may be. */
 export function judgeSelectedName(judgement: Judgement, name: string, at: number | undefined): void {
   for (const candidate of findFunctions(judgement, [name])) {
     if (candidate.type === 'stored') judgeStoredFunction(judgement, candidate, name, at)
     else if (!isHarmlessSelection(candidate.rule, name)) refuseFunction(judgement, candidate.rule, name, at)
   }
-  if (clusterTypes.has(name)) refuseFunction(judgement, 'names roles of the whole server', name, at)
+  if (!judgement.manifest.complete && !judgement.manifest.functions.has(name) && looksBuiltIn.test(name)) {
+    refuseFunction(judgement, 'is not known on this version of the server', name, at)
+  }
+  if (namesRoles(judgement, name)) refuseFunction(judgement, 'names roles of the whole server', name, at)
   judgeTypeName(judgement, { names: [{ String: { sval: name } }], location: at ?? -1 })
 }
 

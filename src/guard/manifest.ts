@@ -25,6 +25,8 @@ import types18 from './data/types-18.json' with { type: 'json' }
 import typesUnknown from './data/types-unknown.json' with { type: 'json' }
 
 export interface Manifest {
+  /** Made from a server of this very major: what is not in it does not exist. */
+  readonly complete: boolean
   /** Name → 'allow', 'special', 'catalog-argument', 'sized', 'twin', 'arity:…', or why it is refused. Those of information_schema under `information_schema.name`. */
   readonly functions: ReadonlyMap<string, string>
   /** `schema.name` → 'allow', 'filtered', or why it is refused. */
@@ -64,6 +66,7 @@ export function manifestOf(major: number): Manifest {
   if (known !== undefined) return known
   const { functions, relations, columns, types } = lists.get(major) ?? unknown
   const manifest: Manifest = {
+    complete: lists.has(major),
     functions: new Map(Object.entries(functions)),
     relations: new Map(Object.entries(relations)),
     columns: new Map(Object.entries(columns).map(([name, list]) => [name, new Set(list)])),

@@ -148,6 +148,6 @@ export function hasColumn(item: ScopeItem, name: string, budget: Budget): boolea
       return answers.includes(undefined) ? undefined : false
     }
     case 'other':
-      return item.name === name ? true : undefined
+      return undefined
   }
 }

@@ -107,7 +107,7 @@ function isBareColumnTraced(column: string, scope: Scope, trace: Trace): boolean
   for (let level: Scope | undefined = scope; level !== undefined; level = level.parent) {
     let unsure = false
     for (const item of level.items) {
-      const has = hasColumn(item, column, trace.budget)
+      const has = mayDeclare(item, column) || hasColumn(item, column, trace.budget)
       if (has === true && !isItemColumnTraced(item, column, level, trace)) return false
       if (has === true) found = true
       if (has === undefined) unsure = true
@@ -116,6 +116,12 @@ function isBareColumnTraced(column: string, scope: Scope, trace: Trace): boolean
     if (found && trace.inTargets && level === scope) return true
   }
   return found
+}
+
+/** A name that the text gives a function's column: it may be one, and leads nowhere known. */
+function mayDeclare(item: ScopeItem, column: string): boolean {
+  if (item.type === 'join') return item.items.some(part => mayDeclare(part, column))
+  return item.type === 'other' && item.declared.includes(column)
 }
 
 function isItemColumnTraced(item: ScopeItem, column: string, scope: Scope, trace: Trace): boolean {

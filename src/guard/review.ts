@@ -196,5 +196,17 @@ function indexTypes(raw: RawCatalog, context: JudgeContext): ReadonlyMap<string,
     index.set(type.schema, names)
     names.set(type.name, holding.has(type.kind) ? held : { calls, refused })
   }
+  for (const cast of raw.casts ?? []) addCast(index, cast)
   return index
+}
+
+/** A superuser can make casts between types of pg_catalog too. */
+function addCast(
+  index: Map<string, Map<string, CatalogType>>,
+  cast: { readonly schema: string; readonly type: string; readonly function: string },
+): void {
+  const names = index.get(cast.schema) ?? new Map<string, CatalogType>()
+  index.set(cast.schema, names)
+  const known = names.get(cast.type) ?? { calls: [], refused: null }
+  if (!known.calls.includes(cast.function)) names.set(cast.type, { ...known, calls: [...known.calls, cast.function] })
 }

@@ -51,6 +51,8 @@ export type ScopeItem =
       readonly name: string
       readonly source: Fields | undefined
       readonly ordinality: boolean
+      /** Names that the text gives its columns, renamed or not: any may be one. */
+      readonly declared: readonly string[]
       readonly renamed: readonly string[]
     }
 

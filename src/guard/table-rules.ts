@@ -83,10 +83,13 @@ export function findByName(catalog: CatalogSnapshot, qualified: string): Catalog
   return firstSplit(qualified, (schema, name) => catalog.relations.get(`${schema}\0${name}`))
 }
 
-/** A function of a known extension that stands behind an operator, a type or a cast. */
-export function isExtensionCall(catalog: CatalogSnapshot, qualified: string): boolean {
+/** A function behind an operator, a type or a cast that needs no admission: a known extension's, or made by CREATE TYPE … AS RANGE. */
+export function isHarmlessCall(catalog: CatalogSnapshot, qualified: string): boolean {
   const entries = firstSplit(qualified, (schema, name) => catalog.functions.get(schema)?.get(name))
-  return entries?.every(entry => entry.extension !== null && isKnownExtension(entry.extension)) ?? false
+  if (entries === undefined) return false
+  return entries.every(
+    entry => entry.makesRange === true || (entry.extension !== null && isKnownExtension(entry.extension)),
+  )
 }
 
 function firstSplit<Found>(

@@ -7,11 +7,12 @@ import { judgeJoin, judgeRangeFunction, judgeRangeSubselect, judgeRangeTable, ju
 import { judgeFuncCall } from './functions.ts'
 import { type Judgement, refuse } from './judgement.ts'
 import { type FieldRule, nodeRules } from './node-rules.ts'
-import { isClusterType, judgeClusterCast, judgeOperator, judgeTypeName, refuseClusterType } from './operators.ts'
+import { judgeOperator } from './operators.ts'
 import { judgeRangeVar } from './relations.ts'
 import type { Scope } from './scope.ts'
 import { judgeSelect } from './select.ts'
 import { type Fields, isFields, kindOf, locationOf, namesOf, textOf } from './tree.ts'
+import { isClusterType, judgeClusterCast, judgeTypeName, refuseClusterType } from './type-names.ts'
 
 type Handler = (judgement: Judgement, fields: Fields, scope: Scope, node: Fields) => void
 
@@ -178,14 +179,15 @@ function judgeCase(judgement: Judgement, fields: Fields, scope: Scope): void {
 function judgeTypeCast(judgement: Judgement, fields: Fields, scope: Scope, node: Fields): void {
   if (isFields(fields.arg)) judgement.castArguments.add(fields.arg)
   const { typeName, ...rest } = fields
-  if (!isFields(typeName) || !isClusterType(typeName)) return walkFields(judgement, 'TypeCast', fields, scope)
+  if (!isFields(typeName) || !isClusterType(judgement, typeName))
+    return walkFields(judgement, 'TypeCast', fields, scope)
   walkFields(judgement, 'TypeCast', rest, scope)
   walkFields(judgement, 'TypeName', typeName, scope)
   judgeClusterCast(judgement, fields, typeName, scope, node)
 }
 
 function judgeType(judgement: Judgement, fields: Fields, scope: Scope): void {
-  if (isClusterType(fields)) refuseClusterType(judgement, fields)
+  if (isClusterType(judgement, fields)) refuseClusterType(judgement, fields)
   judgeTypeName(judgement, fields)
   walkFields(judgement, 'TypeName', fields, scope)
 }

@@ -115,6 +115,12 @@ describe('or about what is written out and may be read', () => {
     ['select pg_relation_size(20001)', 'run'],
     ['select pg_relation_size(20003)', '42501'],
     ["select pg_relation_size('20003')", '42501'],
+    ["select pg_relation_size('0x4e23'::int::oid)", '42501'],
+    ["select pg_relation_size('20_003'::int::oid)", '42501'],
+    ['select pg_relation_size((20003.0)::int::oid::regclass)', '42501'],
+    ["select pg_get_viewdef(B'100111000100011'::int4::oid)", '42501'],
+    ['select pg_get_viewdef(x::int4::oid) from (select 20003 as x) y', '42501'],
+    ['select pg_relation_is_publishable(20003)', 'run'],
     ["select pg_relation_size('app.' || 'hidden')", '42501'],
     ["select pg_relation_size('app.hidden!'::varchar(10)::regclass)", '42501'],
     ["select pg_relation_size('app.\"hidden')", '42501'],
@@ -191,6 +197,11 @@ describe('types that name roles', () => {
     ['select * from jsonb_to_record(\'{"r":16384}\') as x(r regrole)', '42501'],
     ["select json_value('16384', '$' returning regrole)", '42501'],
     ["select * from xmltable('/a' passing '<a>1</a>' columns r regrole path '.')", '42501'],
+    ["select * from rows from (json_to_record('{}') as (a regrole)) r", '42501'],
+    ["select json_query('[1]', '$' returning regrole[])", '42501'],
+    ['select attacl from json_populate_record(null::pg_catalog.pg_attribute, \'{"attacl":"{a=r/a}"}\')', '42501'],
+    ["select ('x'::text).pg_class", '42501'],
+    ["select '{}'::pg_class[], null::_pg_proc", '42501'],
   ])('%s', (text, outcome) => {
     expect(word(said(text))).toBe(outcome)
   })

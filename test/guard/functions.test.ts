@@ -45,6 +45,8 @@ describe('built-in functions', () => {
     const future = await judging({ major: 25 })
     expect(word(future("select lower('A')"))).toBe('run')
     expect(word(future("select pg_read_file('A')"))).toBe('42501')
+    expect(word(future("select ('A'::text).pg_read_something_new"))).toBe('42501')
+    expect(word(future('select (row(1, 2)).f1, (information_schema._pg_expandarray(array[1])).n'))).toBe('run')
   })
 })
 
@@ -93,6 +95,30 @@ describe("a tenant's own functions", () => {
     ]) {
       expect(upstream(tenant(text))).toBe('42501 permission denied for function leak')
     }
+  })
+
+  test.each([
+    'select leak.leak from unnest(array(select u from users u limit 1)) as leak',
+    "select leak.leak from jsonb_populate_record(null::app.users, '{}') as leak",
+    "select leak.leak from json_to_record('{}') as leak (a int)",
+    'select leak.leak from generate_series(1, 1) as leak (x)',
+    "select leak.leak from xmltable('/a' passing '<a/>' columns x text path '.') as leak",
+    "select q.leak from xmltable('/a' passing '<a/>' columns leak text path '.') as q (x)",
+    "select q.leak from json_table('[]', '$[*]' columns (leak int path '$')) as q (x)",
+    'select j.leak from (users join orders using (id)) as j',
+    'select leak.leak from users join orders using (id) as leak',
+  ])('are refused under the name of what they are selected from: %s', async text => {
+    const tenant = await judging({ catalog: { functions: [leak] } })
+    expect(upstream(tenant(text))).toBe('42501 permission denied for function leak')
+  })
+
+  test.each([
+    "select q.leak from xmltable('/a' passing '<a/>' columns leak text path '.') as q",
+    "select q.leak from json_to_record('{}') as q (leak int)",
+    'select q.leak from generate_series(1, 1) as q (leak)',
+  ])('but a column of that name is a column: %s', async text => {
+    const tenant = await judging({ catalog: { functions: [leak] } })
+    expect(word(tenant(text))).toBe('run')
   })
 
   test('run when the policy names them, on an upstream that is not lent on', async () => {
@@ -144,6 +170,32 @@ describe("a tenant's own functions", () => {
     expect(word(tenant("select '{}'::app.cash[], cash('x')"))).toBe('42501')
     expect(word(tenant("select '{}'::_cash"))).toBe('42501')
     expect(word(tenant("select 'x'::plain"))).toBe('run')
+  })
+
+  test('that CREATE TYPE made for a range are as good as built in', async () => {
+    const functions = ['span', 'span_multirange'].map(name =>
+      storedFunction('app', name, { volatility: 'i', makesRange: true }),
+    )
+    const types = [
+      { schema: 'app', name: 'span', kind: 'r', check: null },
+      { schema: 'app', name: 'span_multirange', kind: 'm', check: null },
+    ]
+    const casts = [{ schema: 'app', type: 'span', function: 'app.span_multirange' }]
+    const ranged = await judging({ catalog: { functions, types, casts } })
+    expect(
+      ranged("select '[1,2)'::span, span(1, 2), app.span(1, 2, '[]'), span_multirange('[1,2)'::span)"),
+    ).toMatchObject({
+      kind: 'run',
+      dirties: false,
+    })
+  })
+
+  test('behind a cast between built-in types are refused with it', async () => {
+    const cast = { schema: 'pg_catalog', type: 'json', function: 'app.leak' }
+    const tenant = await judging({ catalog: { functions: [leak], casts: [cast] } })
+    expect(word(tenant('select 1::json'))).toBe('42501')
+    expect(word(tenant('select cast(1 as pg_catalog.json)'))).toBe('42501')
+    expect(word(tenant('select 1::jsonb'))).toBe('run')
   })
 
   test('in a domain check taint every type that could hold the domain', async () => {
