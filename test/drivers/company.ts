@@ -75,4 +75,6 @@ export async function expectNothingLeft(served: Served): Promise<void> {
   } finally {
     await client.end()
   }
+  const { held, waiting } = served.database.pool.stats()
+  if (held + waiting > 0) throw new Error(`${held} upstreams are lent to nobody, ${waiting} clients wait`)
 }
