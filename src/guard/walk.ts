@@ -109,6 +109,17 @@ function judgeSince(kind: string, since: number, then?: Handler): Handler {
 
 const judgeJsonTable: Handler = (judgement, fields, scope) => judgeRangeTable(judgement, 'JsonTable', fields, scope)
 
+/** `json(x)` is a cast. */
+const judgeJsonParse: Handler = (judgement, fields, scope) => {
+  judgeTypeName(judgement, { names: [{ String: { sval: 'json' } }], location: fields.location })
+  walkFields(judgement, 'JsonParseExpr', fields, scope)
+}
+
+const jsonHandlers: ReadonlyMap<string, Handler> = new Map([
+  ['JsonTable', judgeJsonTable],
+  ['JsonParseExpr', judgeJsonParse],
+])
+
 const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['SelectStmt', (judgement, fields, scope) => void judgeSelect(judgement, fields, scope)],
   ['RangeVar', judgeRangeVar],
@@ -117,7 +128,7 @@ const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['RangeTableFunc', (judgement, fields, scope) => judgeRangeTable(judgement, 'RangeTableFunc', fields, scope)],
   ...Array.from(jsonSince, ([kind, since]): [string, Handler] => [
     kind,
-    judgeSince(kind, since, kind === 'JsonTable' ? judgeJsonTable : undefined),
+    judgeSince(kind, since, jsonHandlers.get(kind)),
   ]),
   ['RangeTableSample', judgeTableSample],
   ['JoinExpr', judgeJoin],

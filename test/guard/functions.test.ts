@@ -195,6 +195,7 @@ describe("a tenant's own functions", () => {
     const tenant = await judging({ catalog: { functions: [leak], casts: [cast] } })
     expect(word(tenant('select 1::json'))).toBe('42501')
     expect(word(tenant('select cast(1 as pg_catalog.json)'))).toBe('42501')
+    expect(word(tenant('select json(1)'))).toBe('42501')
     expect(word(tenant('select 1::jsonb'))).toBe('run')
   })
 
