@@ -30,7 +30,9 @@ const functions = `
         and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass) as extension,
     p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1 and exists (
       select from pg_catalog.pg_type t where t.oid = p.proargtypes[0]
-        and (t.typtype in ('c', 'p', 'd') or t.oid >= ${firstOwnOid})) as "rowArgument"
+        and (t.typtype in ('c', 'p', 'd') or t.oid >= ${firstOwnOid})) as "rowArgument",
+    p.prolang = (select l.oid from pg_catalog.pg_language l where l.lanname = 'internal')
+      and p.prosrc ~ '^(multi)?range_constructor[0-3]$' as "makesRange"
   from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
   where n.oid in ${tenantSchemas}`
 

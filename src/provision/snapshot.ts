@@ -58,6 +58,7 @@ const rawCatalog = z.object({
       securityDefiner: z.boolean(),
       extension: z.string().nullable(),
       rowArgument: z.boolean(),
+      makesRange: z.boolean(),
     }),
   ),
   operators: z.array(z.object({ ...named, function: z.string() })),
