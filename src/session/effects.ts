@@ -91,7 +91,13 @@ function applyTransaction(state: ClientState, effect: Effect & { type: 'transact
 
 /** What set_config did upstream is what the client's setting is now. */
 function applySetConfig(state: ClientState, call: SetConfigCall, parameters: readonly (string | null)[]): void {
-  const value = 'constant' in call.value ? call.value.constant : (parameters[call.value.parameter - 1] ?? '')
+  const value = 'constant' in call.value ? call.value.constant : parameters[call.value.parameter - 1]
+  if (value === null || value === undefined) {
+    // NULL is the connection's own default, where a reset is the client's.
+    state.settings.set(call.name, null, call.local)
+    state.settingsInDoubt = true
+    return
+  }
   const values = call.name === 'search_path' ? (splitIdentifiers(value) ?? []) : [value]
   state.settings.set(call.name, quoteValues(values), call.local)
   if (call.name.endsWith('_timeout')) state.settingsInDoubt = true

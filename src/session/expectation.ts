@@ -5,10 +5,11 @@ import type { Settings } from './settings.ts'
 import type { ClientPortal, ClientStatement } from './statements.ts'
 
 export type Expectation =
-  /** ParseComplete: the client's own Parse (`statement`), or one of ours that it must not see. */
+  /** ParseComplete: the client's own Parse (`shown`), or one of ours that it must not see. */
   | {
       readonly type: 'parse'
-      readonly statement: ClientStatement | undefined
+      readonly statement: ClientStatement
+      readonly shown: boolean
       readonly key: string
       readonly source: TextSource | undefined
     }
@@ -40,6 +41,17 @@ export type Expectation =
 export class Expectations {
   private items: Expectation[] = []
   private head = 0
+  private takenEver = 0
+
+  /** A place in the queue, from the beginning of the session: that of the next item. */
+  get place(): number {
+    return this.takenEver + this.length
+  }
+
+  /** Whether the item that was added at this place is still expected. */
+  isPending(place: number): boolean {
+    return place >= this.takenEver
+  }
 
   get length(): number {
     return this.items.length - this.head
@@ -47,6 +59,10 @@ export class Expectations {
 
   get first(): Expectation | undefined {
     return this.items[this.head]
+  }
+
+  get last(): Expectation | undefined {
+    return this.items[this.items.length - 1]
   }
 
   get second(): Expectation | undefined {
@@ -76,6 +92,7 @@ export class Expectations {
     const item = this.items[this.head]
     if (item === undefined) return undefined
     this.head++
+    this.takenEver++
     if (this.head === this.items.length) {
       this.items = []
       this.head = 0
@@ -86,6 +103,7 @@ export class Expectations {
   /** Takes out everything, in order. */
   clear(): Expectation[] {
     const rest = this.items.slice(this.head)
+    this.takenEver += rest.length
     this.items = []
     this.head = 0
     return rest

@@ -54,6 +54,7 @@ function onSync(state: SessionState): Waiting {
   state.seriesOpen = false
   if (state.seriesSent) {
     state.seriesSent = false
+    state.series++
     state.expectations.add({ type: 'sync', ours: false, refused: state.refusedInSeries })
     state.refusedInSeries = false
     state.lease.write(sync)

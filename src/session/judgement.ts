@@ -98,12 +98,15 @@ function cacheKey(text: string, parameterTypes: readonly number[], context: Judg
 }
 
 let upstreamKeysMade = 0
+/** A text is known by more names where clients' settings, or their virtual pids in it, differ. */
+const upstreamKeysMax = 100
 
 /** The name by which upstreams know `judged`'s only statement under these settings: unique in this process. */
 export function upstreamKeyOf(judged: Judged, text: string, parseKey: string): string {
   const by = `${parseKey}\u0000${text === judged.statements[0]?.text ? '' : text}`
   let key = judged.upstreamKeys.get(by)
   if (key === undefined) {
+    if (judged.upstreamKeys.size >= upstreamKeysMax) judged.upstreamKeys.clear()
     key = `postern_${++upstreamKeysMade}`
     judged.upstreamKeys.set(by, key)
   }

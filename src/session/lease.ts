@@ -23,6 +23,10 @@ export class Lease {
   upstream: Upstream | undefined
   /** The session is over: whatever still comes of it holds nothing. */
   closed = false
+  /** The upstream takes less than is written to it: no more, until its `drain`. */
+  isFull = false
+  /** A cancel request of ours is under way. Never rejects. */
+  stopping: Promise<void> | undefined
   /** Time that the last checkout waited. */
   waitedMs = 0
   private readonly parts: LeaseParts
@@ -114,7 +118,7 @@ export class Lease {
     if (outgoing.length === 0) return
     this.outgoing = []
     const first = outgoing[0]!
-    this.upstream?.write(outgoing.length === 1 ? first : Buffer.concat(outgoing))
+    if (this.upstream?.write(outgoing.length === 1 ? first : Buffer.concat(outgoing)) === false) this.isFull = true
   }
 
   /** The upstream has these settings now. */
@@ -138,6 +142,14 @@ export class Lease {
     }
   }
 
+  /** The same by our own decision: until it settles, whatever was sent could be struck by it. */
+  stop(): void {
+    const stopping = this.cancel().finally(() => {
+      if (this.stopping === stopping) this.stopping = undefined
+    })
+    this.stopping = stopping
+  }
+
   /** Reads no more from the upstream until `resume`. */
   pause(): void {
     if (this.paused || this.upstream === undefined) return
@@ -158,6 +170,7 @@ export class Lease {
     this.flush()
     this.resume()
     this.upstream = undefined
+    this.isFull = false
     upstream.owner = undefined
     this.parts.database.pool.release(upstream)
   }
@@ -167,6 +180,7 @@ export class Lease {
     const upstream = this.upstream
     this.outgoing = []
     this.paused = false
+    this.isFull = false
     if (upstream === undefined) return
     this.upstream = undefined
     upstream.owner = undefined

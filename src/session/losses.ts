@@ -67,43 +67,25 @@ export function runsOf(pending: readonly Expectation[]): StatementRun[] {
   })
 }
 
-/** Keeps the clocks of one session: its request's, its transaction's. Ours fire before the server's. */
-export function checkClocks(state: SessionState, nowMs: number): void {
+/** Keeps the clocks of one session: its request's, its transaction's. Ours fire before the server's. @returns what to give the upstream up for */
+export function checkClocks(state: SessionState, nowMs: number): SqlError | undefined {
   const { limits } = state.judge.policy
   if (state.requestSince > 0 && nowMs - state.requestSince > limits.wallClockMs)
     return outOfTime(state, nowMs, limits.wallClockMs)
-  if (state.status === statusIdle || state.lease.upstream === undefined) return
-  if (nowMs - state.transactionSince > limits.transactionTimeoutMs) {
-    return loseTransaction(
-      state,
-      new SqlError({ code: '25P04', message: 'terminating transaction due to transaction timeout' }),
-    )
-  }
+  if (state.status === statusIdle || state.lease.upstream === undefined) return undefined
+  if (nowMs - state.transactionSince > limits.transactionTimeoutMs)
+    return new SqlError({ code: '25P04', message: 'terminating transaction due to transaction timeout' })
   const contended = state.options.database.pool.waiting > 0
   const idleMaxMs = contended ? limits.idleInTransactionContendedMs : limits.idleInTransactionTimeoutMs
-  if (state.requestSince === 0 && nowMs - state.idleSince > idleMaxMs) {
-    loseTransaction(
-      state,
-      new SqlError({ code: '25P03', message: 'terminating transaction due to idle-in-transaction timeout' }),
-    )
-  }
+  if (state.requestSince > 0 || nowMs - state.idleSince <= idleMaxMs) return undefined
+  return new SqlError({ code: '25P03', message: 'terminating transaction due to idle-in-transaction timeout' })
 }
 
-function outOfTime(state: SessionState, nowMs: number, limitMs: number): void {
+function outOfTime(state: SessionState, nowMs: number, limitMs: number): SqlError | undefined {
   state.requestSince = nowMs
   const message = `canceling statement: the request took longer than ${limitMs} ms`
-  const error = new SqlError({
-    code: '57014',
-    message,
-    hint: 'Ask for less at once, and send Sync after each request.',
-  })
-  if (state.lease.isWaiting) return state.lease.stopWaiting(error)
-  if (state.lease.upstream !== undefined) loseTransaction(state, error)
-}
-
-/** Ends what runs, and the open transaction, behind the client's back: it learns so at once where it waits, else at its next statement. */
-function loseTransaction(state: SessionState, error: SqlError): void {
-  void state.lease.cancel()
-  state.lease.discard(error.message)
-  loseUpstream(state, error)
+  const hint = 'Ask for less at once, and send Sync after each request.'
+  const error = new SqlError({ code: '57014', message, hint })
+  if (state.lease.isWaiting) state.lease.stopWaiting(error)
+  return state.lease.upstream === undefined ? undefined : error
 }

@@ -98,14 +98,17 @@ export function currentStatement(
 export function sendParse(state: SessionState, statement: ClientStatement, shown: boolean): boolean {
   const upstream = state.lease.upstream!
   const key = statement.upstreamKey
-  if (upstream.statements.has(key) || upstream.unnamedStatement === key) return false
+  const isDoubtful = mayBeSkipped(state, key)
+  if (!isDoubtful && (upstream.statements.has(key) || upstream.unnamedStatement === key)) return false
   if (statement.cached) {
-    for (const evicted of upstream.statements.add(key)) {
+    const evicted = upstream.statements.add(key)
+    for (const name of isDoubtful ? [key, ...evicted] : evicted) {
       state.expectations.add({ type: 'close', ours: true })
-      state.lease.write(encodeClose({ kind: 'S', name: evicted }))
+      state.lease.write(encodeClose({ kind: 'S', name }))
     }
   } else upstream.unnamedStatement = key
-  state.expectations.add({ type: 'parse', statement: shown ? statement : undefined, key, source: statement.source })
+  state.parses.set(key, { place: state.expectations.place, series: state.series })
+  state.expectations.add({ type: 'parse', statement, shown, key, source: statement.source })
   state.seriesSent = true
   state.lease.write(
     encodeParse({
@@ -115,6 +118,13 @@ export function sendParse(state: SessionState, statement: ClientStatement, shown
     }),
   )
   return true
+}
+
+/** Its Parse is under way in an earlier series: if that fails first, the server skips it, and would take another statement for this one. */
+function mayBeSkipped({ parses, expectations, series }: SessionState, key: string): boolean {
+  if (parses.size > 0 && expectations.length === 0) parses.clear()
+  const sent = parses.get(key)
+  return sent !== undefined && sent.series !== series && expectations.isPending(sent.place)
 }
 
 export function upstreamName(state: SessionState, statement: ClientStatement): string {

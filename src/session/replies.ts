@@ -10,7 +10,9 @@ import type { RowAction, ScanHandler } from '../wire/scanner.ts'
 import { cellTooLarge, limitError, rowTooLarge, truncationNotice } from './cuts.ts'
 import type { Expectation, Expectations } from './expectation.ts'
 import { positionForClient } from './position.ts'
+import { isOurs, isPlain, readyFrame, runOf, tagOf, tagText } from './reply-frames.ts'
 import type { StatementRun } from './run.ts'
+import type { ClientStatement } from './statements.ts'
 
 /** The session, as far as its replies need it. */
 export interface ReplyHost {
@@ -29,8 +31,11 @@ export interface ReplyHost {
   emitReady(refused: boolean): void
   /** A statement was ended by us in the middle of its answer. */
   cutShort(error: SqlError): void
-  runCompleted(run: StatementRun, tag: string): void
+  /** `unseen`: after an error of ours, of which the server does not know. */
+  runCompleted(run: StatementRun, tag: string, unseen: boolean): void
   runFailed(run: StatementRun, error: SqlErrorFields): void
+  /** Its Parse or its Bind failed. */
+  statementFailed(statement: ClientStatement, error: SqlErrorFields): void
   /** The extended series failed: what was expected before its Sync will not come. */
   seriesFailed(): void
   /** A ParameterStatus; true: the client does not know this value yet. */
@@ -53,7 +58,7 @@ export class Replies implements ScanHandler {
 
   row(type: number, length: number): RowAction {
     const run = runOf(this.host.expectations.first)
-    if (run === undefined || this.host.muted || this.host.lost) return 'drop'
+    if (run === undefined || this.host.lost || this.isUnseen(this.host.expectations.first)) return 'drop'
     const verdict = run.row(type, length)
     if (verdict === 'pass' || verdict === 'drop' || verdict === 'hold') return verdict
     this.cut = verdict
@@ -98,8 +103,8 @@ export class Replies implements ScanHandler {
 
   passes(type: number, chunk: Buffer, start: number, end: number): boolean {
     const head = this.host.expectations.first
-    if (head === undefined || this.host.muted || this.host.lost || isOurs(this.host.expectations.second)) return false
-    if (!this.isPlain(type, head)) return false
+    if (head === undefined || this.host.lost || isOurs(this.host.expectations.second)) return false
+    if (this.isUnseen(head) || !isPlain(type, head, this.host.failed)) return false
     this.advance(type, head, chunk, start, end)
     return true
   }
@@ -112,14 +117,19 @@ export class Replies implements ScanHandler {
     if (type === backendType.errorResponse) return this.error(head, frame)
     if (head === undefined) {
       if (type === backendType.noticeResponse) return
-      throw new SqlError({ code: '08P01', message: 'the database server sent a message that nothing had asked for' })
+      throw outOfTurn()
     }
-    if (this.host.muted) this.advance(type, head, frame, 0, frame.length)
-    else if (this.isPlain(type, head)) {
+    if (this.isUnseen(head)) this.advance(type, head, frame, 0, frame.length)
+    else if (isPlain(type, head, this.host.failed)) {
       this.advance(type, head, frame, 0, frame.length)
       this.host.emit(frame)
     } else this.special(type, head, frame)
     this.emitLocals()
+  }
+
+  /** We ended the series or the message with an error: what else comes of it is not the client's. */
+  private isUnseen(head: Expectation | undefined): boolean {
+    return this.host.muted || (head?.type === 'query' && head.refused)
   }
 
   /** Answers of ours whose turn it is. */
@@ -129,42 +139,6 @@ export class Replies implements ScanHandler {
       expectations.take()
       if (head.type === 'ready') this.host.emitReady(head.refused)
       else if (!this.host.muted) this.host.emit(head.bytes)
-    }
-  }
-
-  /** Whether the client may see the frame as it stands. */
-  private isPlain(type: number, head: Expectation): boolean {
-    switch (type) {
-      case backendType.parseComplete:
-        return head.type === 'parse' && head.statement !== undefined
-      case backendType.bindComplete:
-      case backendType.parameterDescription:
-        return head.type === 'bind' || head.type === 'describe'
-      case backendType.closeComplete:
-        return head.type === 'close' && !head.ours
-      case backendType.noData:
-        return head.type === 'describe'
-      case backendType.rowDescription:
-        return head.type === 'describe' || head.type === 'query'
-      case backendType.commandComplete:
-      case backendType.portalSuspended: {
-        const run = runOf(head)
-        return (
-          run !== undefined &&
-          run.truncated === undefined &&
-          run.refused === undefined &&
-          run.plan.tag === undefined &&
-          run.plan.notices.length === 0
-        )
-      }
-      case backendType.emptyQueryResponse:
-      case backendType.copyOutResponse:
-      case backendType.copyDone:
-        return runOf(head)?.refused === undefined && head.type !== 'replay'
-      case backendType.noticeResponse:
-        return head.type !== 'replay' && !this.host.failed
-      default:
-        return false
     }
   }
 
@@ -181,11 +155,6 @@ export class Replies implements ScanHandler {
         if (head.type === 'describe') expectations.take()
         return
       case backendType.portalSuspended:
-        if (head.type === 'execute') {
-          this.host.runCompleted(head.run, '')
-          expectations.take()
-        }
-        return
       case backendType.commandComplete:
       case backendType.emptyQueryResponse: {
         const run = runOf(head)
@@ -196,7 +165,7 @@ export class Replies implements ScanHandler {
   }
 
   private completed(head: Expectation, run: StatementRun, tag: string): void {
-    if (run.refused === undefined) this.host.runCompleted(run, tag)
+    if (run.refused === undefined) this.host.runCompleted(run, tag, this.isUnseen(head))
     if (head.type === 'query') head.index++
     else this.host.expectations.take()
   }
@@ -219,7 +188,7 @@ export class Replies implements ScanHandler {
       case backendType.emptyQueryResponse:
         return
       default:
-        throw new SqlError({ code: '08P01', message: 'the database server sent a message out of turn' })
+        throw outOfTurn()
     }
   }
 
@@ -247,11 +216,11 @@ export class Replies implements ScanHandler {
     if (head?.type === 'replay') {
       this.host.expectations.take()
       this.host.replayed(head)
-    } else if (head?.type === 'sync' || head?.type === 'query') {
+    } else if (head?.type === 'sync' || (head?.type === 'query' && (head.failed || runOf(head) === undefined))) {
       this.host.expectations.take()
       const status = this.host.ready(frame[5]!, head)
       if (status !== undefined) this.host.emit(status === frame[5] ? frame : readyFrame(status))
-    } else throw new SqlError({ code: '08P01', message: 'the database server was ready before its time' })
+    } else throw outOfTurn()
     this.emitLocals()
   }
 
@@ -259,36 +228,31 @@ export class Replies implements ScanHandler {
     const report = decodeReport(frame.subarray(headerBytes))
     if (report.severity === 'FATAL' || report.severity === 'PANIC') return this.host.serverFatal(report)
     if (head?.type === 'replay') return this.host.replayFailed(report)
+    if (head === undefined) throw outOfTurn()
     const run = runOf(head)
-    if (run?.truncated !== undefined && run.cancelled && report.code === '57014' && head !== undefined)
-      return this.finish(head, '')
-    const shown = run?.refused === undefined && !this.host.muted
+    if (run?.truncated !== undefined && run.cancelled && report.code === '57014') return this.finish(head, '')
     const position = positionForClient(report.position, head)
-    if (run !== undefined && shown) this.host.runFailed(run, { ...report, severity: 'ERROR', position })
-    if (head?.type === 'query') head.failed = true
+    const shown = { ...report, message: messageForClient(report.message, head), position }
+    const fields = { ...shown, severity: 'ERROR' as const }
+    const isSeen = !this.isUnseen(head)
+    if (run !== undefined) this.host.runFailed(run, fields)
+    else if (isSeen && head.type === 'parse') this.host.statementFailed(head.statement, fields)
+    else if (isSeen && head.type === 'bind') this.host.statementFailed(head.portal.statement, fields)
+    if (head.type === 'query') head.failed = true
     else this.host.seriesFailed()
-    if (shown) this.host.emit(position === report.position ? frame : encodeErrorResponse({ ...report, position }))
+    if (!isSeen) return
+    const isSame = position === report.position && shown.message === report.message
+    this.host.emit(isSame ? frame : encodeErrorResponse(shown))
   }
 }
 
-function isOurs(item: Expectation | undefined): boolean {
-  return item?.type === 'local' || item?.type === 'ready'
+function outOfTurn(): SqlError {
+  return new SqlError({ code: '08P01', message: 'the database server sent a message out of turn' })
 }
 
-function readyFrame(status: number): Buffer {
-  return Buffer.from([backendType.readyForQuery, 0, 0, 0, 5, status])
-}
-
-function runOf(head: Expectation | undefined): StatementRun | undefined {
-  if (head?.type === 'execute') return head.run
-  return head?.type === 'query' ? head.runs[head.index] : undefined
-}
-
-/** Only transaction control needs the tag: COMMIT of a failed transaction says ROLLBACK. */
-function tagOf(run: StatementRun, chunk: Buffer, start: number, end: number): string {
-  return run.plan.effect.type === 'transaction' ? tagText(chunk, start, end) : ''
-}
-
-function tagText(chunk: Buffer, start: number, end: number): string {
-  return chunk[start] === backendType.commandComplete ? chunk.toString('latin1', start + headerBytes, end - 1) : ''
+/** Statements go by names of ours upstream. */
+function messageForClient(message: string, head: Expectation | undefined): string {
+  if (head?.type !== 'bind' && head?.type !== 'describe') return message
+  const { name } = head.type === 'bind' ? head.portal.statement : head.statement
+  return message.replace(/"postern_\d+"/, () => `"${name}"`)
 }

@@ -1,12 +1,13 @@
 /** What the server's answers mean for the session. */
 import { SqlError, type SqlErrorFields } from '../errors.ts'
 import { encodeErrorResponse, type ServerReport } from '../wire/reports.ts'
-import { applyEffect } from './effects.ts'
+import { applyEffect, changesContext } from './effects.ts'
 import type { Expectation, Expectations } from './expectation.ts'
 import { loseUpstream } from './losses.ts'
 import type { ReplyHost } from './replies.ts'
-import type { StatementRun } from './run.ts'
+import { StatementRun } from './run.ts'
 import { ownParameters, type SessionState, statusIdle, statusInTransaction } from './state.ts'
+import type { ClientStatement } from './statements.ts'
 
 export class ReplyEffects implements ReplyHost {
   private readonly state: SessionState
@@ -29,15 +30,16 @@ export class ReplyEffects implements ReplyHost {
   }
 
   mayCancel(): boolean {
-    const { status, expectations } = this.state
+    const { status, expectations, settings } = this.state
     const head = expectations.first
-    if (status !== statusIdle || head === undefined) return false
+    // A cancel undoes the transaction, and with it what was set in it.
+    if (status !== statusIdle || head === undefined || settings.inFlux) return false
     if (head.type === 'query') return head.runs.length === 1 && expectations.length === 1
     return head.type === 'execute' && expectations.second?.type === 'sync' && expectations.length === 2
   }
 
   cancelRun(): void {
-    void this.state.lease.cancel()
+    this.state.lease.stop()
   }
 
   emitReady(refused: boolean): void {
@@ -50,7 +52,8 @@ export class ReplyEffects implements ReplyHost {
 
   cutShort(error: SqlError): void {
     const { state } = this
-    const head = state.expectations.first
+    const { expectations } = state
+    const head = expectations.first
     state.seriesErrored = true
     state.emit(encodeErrorResponse(error.fields()))
     if (head?.type === 'query') {
@@ -58,29 +61,41 @@ export class ReplyEffects implements ReplyHost {
       head.failed = true
     } else {
       this.muted = true
-      const sync = state.expectations.nextSync()
+      const sync = expectations.nextSync()
       if (sync !== undefined) sync.refused = true
       else {
         state.refusedInSeries = true
         state.skipping = state.seriesOpen
       }
     }
-    this.cancelRun()
+    if (expectations.last === (head?.type === 'query' ? head : (expectations.nextSync() ?? expectations.last)))
+      this.cancelRun()
   }
 
-  runCompleted(run: StatementRun, tag: string): void {
+  runCompleted(run: StatementRun, tag: string, unseen: boolean): void {
     const { state } = this
     const { upstream } = state.lease
     const { plan, counter } = run
     if ('exhausted' in counter && run.truncated !== undefined) counter.exhausted = true
     if (plan.dirties && upstream !== undefined) upstream.dirty = true
-    applyEffect(state, plan.effect, tag, run.parameters)
+    // What the client knows nothing of is not its setting; the upstream may have it all the same.
+    if (unseen && plan.effect.type !== 'transaction' && changesContext(plan.effect, state.settings))
+      state.settingsInDoubt = true
+    else applyEffect(state, plan.effect, tag, run.parameters)
     state.records.ended(run, undefined)
   }
 
   runFailed(run: StatementRun, error: SqlErrorFields): void {
     this.state.records.ended(run, error)
     this.state.seriesErrored = true
+  }
+
+  statementFailed(statement: ClientStatement, error: SqlErrorFields): void {
+    const { judge, lease, options, records } = this.state
+    const { plan, source, statementText: text } = statement
+    const startedAtMs = options.services.now()
+    const { limits } = judge.policy
+    records.ended(new StatementRun({ plan, text, source, limits, startedAtMs, waitMs: lease.waitedMs }), error)
   }
 
   seriesFailed(): void {
@@ -101,8 +116,10 @@ export class ReplyEffects implements ReplyHost {
     if (item.type === 'parse') {
       lease.upstream?.statements.delete(item.key)
       if (lease.upstream?.unnamedStatement === item.key) lease.upstream.unnamedStatement = undefined
-      if (item.statement !== undefined && statements.get(item.statement.name) === item.statement)
-        statements.delete(item.statement.name)
+      if (item.shown && statements.get(item.statement.name) === item.statement) statements.delete(item.statement.name)
+    } else if (item.type === 'close' && item.ours) {
+      // What was to be closed for want of room is still there.
+      if (lease.upstream !== undefined) lease.upstream.dirty = true
     } else if (item.type === 'bind' && portals.get(item.portal.name) === item.portal) portals.delete(item.portal.name)
   }
 

@@ -6,29 +6,23 @@
  */
 import { SqlError, toSqlError } from '../errors.ts'
 import type { UpstreamOwner } from '../upstream/connection.ts'
-import { frontendType } from '../wire/message-types.ts'
 import { encodeErrorResponse } from '../wire/reports.ts'
 import { BackendScanner } from '../wire/scanner.ts'
 import type { SessionOptions } from './context.ts'
-import { handleExtended } from './extended.ts'
+import { endsItself, handleMessage, oversizeType } from './handle.ts'
+import { Inbox } from './inbox.ts'
 import { loginExpired } from './judging.ts'
 import { canceledByUser } from './lease.ts'
 import { checkClocks, loseUpstream, runsOf } from './losses.ts'
 import { RefusedStatement } from './refused.ts'
 import { Replies } from './replies.ts'
 import { ReplyEffects } from './reply-effects.ts'
-import { runQuery } from './simple.ts'
 import { applyStartupSettings } from './startup-settings.ts'
 import { SessionState, statusIdle } from './state.ts'
 import type { Swept } from './sweep.ts'
 
-const inboxMax = 256
 const highWaterBytes = 256 * 1024
-const oversizeQuery = -1
-const oversizeOther = -2
 const emptyBody = Buffer.alloc(0)
-/** Stray ends of a COPY that an error ended: ignored, as Postgres does. */
-const ignored: ReadonlySet<number> = new Set([frontendType.copyData, frontendType.copyDone, frontendType.copyFail])
 
 /** @throws SqlError for startup settings that are refused or that the server does not take */
 export async function openSession(options: SessionOptions): Promise<Session> {
@@ -46,7 +40,7 @@ export class Session implements UpstreamOwner, Swept {
   private readonly state: SessionState
   private readonly effects: ReplyEffects
   private readonly scanner: BackendScanner
-  private inbox: { readonly type: number; readonly body: Buffer }[] = []
+  private readonly inbox = new Inbox()
   private busy = false
   /** Within the upstream's bytes. */
   private reading = false
@@ -82,21 +76,21 @@ export class Session implements UpstreamOwner, Swept {
   /** One frontend message after login. False: stop reading until `sink.readable()`. */
   receive(type: number, body: Buffer): boolean {
     if (this.ended) return false
-    if (this.busy || this.inbox.length > 0 || this.congested) return this.inbox.push({ type, body }) < inboxMax
-    this.dispatch(type, body)
-    return true
+    const { inbox } = this
+    if (this.busy || inbox.length > 0 || this.congested) inbox.push({ type, body })
+    else this.dispatch(type, body)
+    return !inbox.isFull
   }
 
   /** A message over the length cap arrived; its body was discarded. As `receive`. */
   oversize(type: number): boolean {
-    if (type === frontendType.functionCall || ignored.has(type)) return this.receive(type, emptyBody)
-    return this.receive(type === frontendType.query ? oversizeQuery : oversizeOther, emptyBody)
+    return this.receive(oversizeType(type), emptyBody)
   }
 
   private dispatch(type: number, body: Buffer): void {
     let pending: Promise<void> | undefined
     try {
-      pending = this.handle(type, body)
+      pending = handleMessage(this.state, type, body)
     } catch (error) {
       if (this.state.expectations.length === 0) return this.refuse(error, type)
       pending = Promise.reject(error)
@@ -115,50 +109,18 @@ export class Session implements UpstreamOwner, Swept {
   /** What a refusal meets, and whether it is one, is known once all before it is answered: the message is handled again then. */
   private handleDrained(error: unknown, type: number, body: Buffer): Promise<void> | undefined {
     if (this.state.expectations.length === 0) throw error
-    return this.state.whenDrained(() => this.handle(type, body))
+    return this.state.whenDrained(() => handleMessage(this.state, type, body))
   }
 
   private readInbox(): void {
     const { inbox } = this
-    const wasFull = inbox.length >= inboxMax
-    let read = 0
-    this.inbox = []
-    while (!this.busy && !this.ended && !this.congested && read < inbox.length) {
-      const message = inbox[read++]!
+    const wasFull = inbox.isFull
+    while (!this.busy && !this.ended && !this.congested) {
+      const message = inbox.take()
+      if (message === undefined) break
       this.dispatch(message.type, message.body)
     }
-    if (read < inbox.length) this.inbox = inbox.slice(read)
-    if (wasFull && this.inbox.length < inboxMax) this.state.options.sink.readable()
-  }
-
-  private handle(type: number, body: Buffer): Promise<void> | undefined {
-    const { state } = this
-    if (state.queriesPending > 0) return state.whenDrained(() => this.handle(type, body))
-    if (ignored.has(type) || (state.skipping && type !== frontendType.sync)) return undefined
-    if (state.requestSince === 0) {
-      state.requestSince = state.options.services.now()
-      state.records.nextRequest()
-    }
-    switch (type) {
-      case frontendType.query:
-        if (state.expectations.length > 0) return state.whenDrained(() => this.handle(type, body))
-        return runQuery(state, body)
-      case frontendType.functionCall:
-        throw new SqlError({
-          code: '0A000',
-          message: 'the function call protocol is not available here',
-          hint: 'Call the function in a SELECT.',
-        })
-      case oversizeQuery:
-      case oversizeOther:
-        throw new SqlError({
-          code: '54000',
-          message: 'the message is longer than the limit',
-          hint: 'Send less at once.',
-        })
-      default:
-        return handleExtended(state, type, body)
-    }
+    if (wasFull && !inbox.isFull) this.state.options.sink.readable()
   }
 
   /** Refuses the message at hand in the way of its protocol. */
@@ -172,7 +134,7 @@ export class Session implements UpstreamOwner, Swept {
       )
     if (error.severity === 'FATAL') return this.expire(error)
     if (this.ended) return
-    if (type === frontendType.query || type === oversizeQuery || type === frontendType.functionCall) {
+    if (endsItself(type)) {
       state.fail(error)
       state.localReady()
     } else state.failSeries(error)
@@ -193,8 +155,8 @@ export class Session implements UpstreamOwner, Swept {
   data(chunk: Buffer): void {
     const { state } = this
     this.read(chunk)
-    if (this.congested) state.lease.pause()
-    state.wakeDrained()
+    if (this.isClientSlow) state.lease.pause()
+    this.goOn()
   }
 
   private read(chunk: Buffer): void {
@@ -221,25 +183,49 @@ export class Session implements UpstreamOwner, Swept {
   }
 
   /** The client takes less than it asked for: nothing more is read for it, nor asked by it. */
-  private get congested(): boolean {
+  private get isClientSlow(): boolean {
     return this.state.options.sink.pendingBytes() > highWaterBytes
   }
 
+  /** One side takes less than the other gives. */
+  private get congested(): boolean {
+    return this.state.lease.isFull || this.isClientSlow
+  }
+
+  /** What waited for an answer, or for room, may have it now. */
+  private goOn(): void {
+    this.state.wakeDrained()
+    if (this.inbox.length > 0 && !this.busy) this.readInbox()
+  }
+
   private lose(error: SqlError): void {
+    const isWithinRow = this.scanner.isWithinRow
     this.effects.muted = false
     if (this.reading) this.effects.lost = true
     else this.scanner.reset()
-    loseUpstream(this.state, error)
+    if (isWithinRow) this.breakOff(error)
+    else loseUpstream(this.state, error)
+  }
+
+  /** The client has a part of a row: nothing that is said now would be understood. */
+  private breakOff(error: SqlError): void {
+    const { records, expectations, options } = this.state
+    for (const run of runsOf(expectations.clear())) records.lost(run, error)
+    options.sink.end()
+    void this.close()
   }
 
   /** The sink's reader has caught up. */
   drained(): void {
     this.state.lease.resume()
-    if (this.inbox.length > 0 && !this.busy) this.readInbox()
+    this.goOn()
   }
 
-  /** What is written upstream is bounded by what the client sent and the inbox: there is nothing to resume. */
-  drain(): void {}
+  /** The upstream has taken what was written. */
+  drain(): void {
+    this.state.lease.isFull = false
+    this.goOn()
+  }
 
   /** The upstream connection ended by itself. */
   closed(error: SqlError): void {
@@ -248,6 +234,7 @@ export class Session implements UpstreamOwner, Swept {
     this.state.lease.discard('closed')
     const hint = 'The connection to the database was lost: try again.'
     this.lose(fatal === undefined ? error : new SqlError({ code: fatal.code, message: fatal.message, hint }))
+    this.goOn()
   }
 
   /** A cancel request of the client's. */
@@ -259,14 +246,24 @@ export class Session implements UpstreamOwner, Swept {
 
   tick(nowMs: number): void {
     const { expiresAt } = this.state.options.principal
-    if (expiresAt !== null && nowMs >= expiresAt) this.expire(loginExpired())
-    else checkClocks(this.state, nowMs)
+    if (expiresAt !== null && nowMs >= expiresAt) return this.expire(loginExpired())
+    const error = checkClocks(this.state, nowMs)
+    if (error !== undefined) this.giveUp(error)
+  }
+
+  /** Ends what runs, and the open transaction, behind the client's back: it learns so at once where it waits, else at its next statement. */
+  private giveUp(error: SqlError): void {
+    const { lease } = this.state
+    void lease.cancel()
+    lease.discard(error.message)
+    this.lose(error)
+    this.goOn()
   }
 
   /** Ends the session with a FATAL. */
   expire(error: SqlError): void {
     if (this.ended) return
-    this.state.emit(encodeErrorResponse(error.fatal().fields()))
+    if (!this.scanner.isWithinRow) this.state.emit(encodeErrorResponse(error.fatal().fields()))
     this.state.options.sink.end()
     void this.close()
   }
@@ -275,7 +272,7 @@ export class Session implements UpstreamOwner, Swept {
   async close(): Promise<void> {
     if (this.ended) return
     this.ended = true
-    this.inbox = []
+    this.inbox.clear()
     const { lease, expectations, records, options, status } = this.state
     options.services.sweep.delete(this)
     lease.closed = true

@@ -68,6 +68,10 @@ export class SessionState implements ClientState {
   starting = false
   /** Why the open transaction is gone (said to the client once), or what failed while starting. */
   lost: SqlError | undefined
+  /** Where in the queue, and in which series, statements were last parsed on the upstream that is held. */
+  readonly parses = new Map<string, { readonly place: number; readonly series: number }>()
+  /** Counts Syncs. */
+  series = 0
   private drainWaiters: (() => void)[] = []
 
   constructor(options: SessionOptions, owner: UpstreamOwner) {
@@ -213,6 +217,7 @@ export class SessionState implements ClientState {
   endSeries(): void {
     if (!this.seriesSent) return
     this.seriesSent = false
+    this.series++
     this.expectations.add({ type: 'sync', ours: true, refused: false })
     this.lease.write(sync)
   }
@@ -248,7 +253,8 @@ export class SessionState implements ClientState {
     this.seriesErrored = false
     this.requestSince = more || this.seriesOpen ? now : 0
     this.idleSince = now
-    const keep = more || this.seriesOpen || this.status !== statusIdle || this.options.database.pooling === 'session'
+    const isSessions = this.options.database.pooling === 'session' && !this.settingsInDoubt
+    const keep = more || this.seriesOpen || this.status !== statusIdle || isSessions
     if (!keep) this.release()
     return this.failed ? statusFailed : this.status
   }

@@ -1,0 +1,51 @@
+/** One frontend message: when its turn has come, and who handles it. */
+import { SqlError } from '../errors.ts'
+import { frontendType } from '../wire/message-types.ts'
+import { handleExtended } from './extended.ts'
+import { runQuery } from './simple.ts'
+import type { SessionState } from './state.ts'
+
+const oversizeQuery = -1
+const oversizeOther = -2
+
+/** Stray ends of a COPY that an error ended: ignored, as Postgres does. */
+const ignored: ReadonlySet<number> = new Set([frontendType.copyData, frontendType.copyDone, frontendType.copyFail])
+
+/** What stands for a message of this type whose body was too long to be kept. */
+export function oversizeType(type: number): number {
+  if (type === frontendType.functionCall || ignored.has(type)) return type
+  return type === frontendType.query ? oversizeQuery : oversizeOther
+}
+
+/** Messages that have a ReadyForQuery of their own, refused or not. */
+export function endsItself(type: number): boolean {
+  return type === frontendType.query || type === oversizeQuery || type === frontendType.functionCall
+}
+
+/** @returns a promise where the message has to wait for something. @throws SqlError for what is refused */
+export function handleMessage(state: SessionState, type: number, body: Buffer): Promise<void> | undefined {
+  const { stopping } = state.lease
+  if (stopping !== undefined) return stopping.then(() => handleMessage(state, type, body))
+  if (state.queriesPending > 0) return state.whenDrained(() => handleMessage(state, type, body))
+  if (ignored.has(type) || (state.skipping && type !== frontendType.sync)) return undefined
+  if (state.requestSince === 0) {
+    state.requestSince = state.options.services.now()
+    state.records.nextRequest()
+  }
+  switch (type) {
+    case frontendType.query:
+      if (state.expectations.length > 0) return state.whenDrained(() => handleMessage(state, type, body))
+      return runQuery(state, body)
+    case frontendType.functionCall:
+      throw new SqlError({
+        code: '0A000',
+        message: 'the function call protocol is not available here',
+        hint: 'Call the function in a SELECT.',
+      })
+    case oversizeQuery:
+    case oversizeOther:
+      throw new SqlError({ code: '54000', message: 'the message is longer than the limit', hint: 'Send less at once.' })
+    default:
+      return handleExtended(state, type, body)
+  }
+}
