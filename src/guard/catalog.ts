@@ -14,7 +14,7 @@ export interface RawCatalog {
   /** Every schema of the database but pg_catalog, information_schema, pg_toast*, pg_temp*. */
   readonly schemas: readonly string[]
   readonly relations: readonly RawRelation[]
-  /** Functions outside pg_catalog and information_schema. */
+  /** Functions outside information_schema but those that initdb put into pg_catalog; so with operators and types. */
   readonly functions: readonly RawFunction[]
   /** Operators, types (domains too) and casts' functions outside pg_catalog: names that could shadow or run code. */
   /** `function` is `schema.name` */
@@ -24,6 +24,8 @@ export interface RawCatalog {
     readonly name: string
     readonly kind: string
     readonly check: string | null
+    /** Types that its values hold (base, fields, elements, bounds), `schema.name`: those outside pg_catalog, rows of catalogs, aclitem and regrole. */
+    readonly contains?: readonly string[]
   }[]
   /** Casts outside pg_catalog that run a function; `schema.type` is the user-made type that each is from or to, one entry per such type. */
   readonly casts?: readonly { readonly schema: string; readonly type: string; readonly function: string }[]

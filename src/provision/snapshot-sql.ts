@@ -22,6 +22,11 @@ const relations = `
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and n.oid in ${tenantSchemas}`
 
+/** Of the tenant, or put among the built-in ones by a superuser or an extension. */
+function isOwn(oid: string, namespace: string): string {
+  return `(${namespace} in ${tenantSchemas} or (${oid} >= ${firstOwnOid} and ${namespace} = 'pg_catalog'::pg_catalog.regnamespace))`
+}
+
 /** rowArgument errs on the wide side: whatever one argument a row might be passed as, record, any… and domains included. */
 const functions = `
   select n.nspname as schema, p.proname as name, p.provolatile as volatility, p.prosecdef as "securityDefiner",
@@ -34,20 +39,35 @@ const functions = `
     p.prolang = (select l.oid from pg_catalog.pg_language l where l.lanname = 'internal')
       and p.prosrc ~ '^(multi)?range_constructor[0-3]$' as "makesRange"
   from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-  where n.oid in ${tenantSchemas}`
+  where ${isOwn('p.oid', 'n.oid')}`
 
 const operators = `
   select n.nspname as schema, o.oprname as name, fn.nspname || '.' || f.proname as function
   from pg_catalog.pg_operator o join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
   join pg_catalog.pg_proc f on f.oid = o.oprcode join pg_catalog.pg_namespace fn on fn.oid = f.pronamespace
-  where n.oid in ${tenantSchemas}`
+  where ${isOwn('o.oid', 'n.oid')}`
+
+/** What a value of type t is made of, an array standing for its elements: types of the tenant, rows of catalogs, aclitem and regrole. */
+const contents = `
+  select distinct en.nspname || '.' || e.typname as name
+  from (select t.typbasetype where t.typtype = 'd'
+        union all select a.atttypid from pg_catalog.pg_attribute a
+                   where a.attrelid = t.typrelid and t.typrelid <> 0 and a.attnum > 0 and not a.attisdropped
+        union all select r.rngsubtype from pg_catalog.pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)) held (oid)
+  join pg_catalog.pg_type h on h.oid = held.oid
+  join pg_catalog.pg_type e on e.oid = case when h.typelem <> 0 and h.typlen = -1 then h.typelem else h.oid end
+  join pg_catalog.pg_namespace en on en.oid = e.typnamespace
+  where e.oid >= ${firstOwnOid} or e.typtype = 'c'
+     or e.oid in ('pg_catalog.aclitem'::pg_catalog.regtype, 'pg_catalog.regrole'::pg_catalog.regtype)
+  order by name`
 
 const types = `
   select n.nspname as schema, t.typname as name, t.typtype as kind,
     (select pg_catalog.string_agg('(' || pg_catalog.pg_get_expr(k.conbin, 0) || ')', ' and ' order by k.oid)
-       from pg_catalog.pg_constraint k where k.contypid = t.oid and k.conbin is not null) as "check"
+       from pg_catalog.pg_constraint k where k.contypid = t.oid and k.conbin is not null) as "check",
+    array(${contents}) as contains
   from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
-  where n.oid in ${tenantSchemas}
+  where ${isOwn('t.oid', 'n.oid')}
     and not exists (select from pg_catalog.pg_type e where e.typarray = t.oid)`
 
 /** One row for each end of the cast that is not pg_catalog's; for both where neither is. */

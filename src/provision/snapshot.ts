@@ -62,7 +62,7 @@ const rawCatalog = z.object({
     }),
   ),
   operators: z.array(z.object({ ...named, function: z.string() })),
-  types: z.array(z.object({ ...named, kind: z.string(), check: z.string().nullable() })),
+  types: z.array(z.object({ ...named, kind: z.string(), check: z.string().nullable(), contains: z.array(z.string()) })),
   casts: z.array(z.object({ schema: z.string(), type: z.string(), function: z.string() })),
   extensions: z.array(z.object({ name: z.string(), schema: z.string() })),
   filteredViews: z.array(z.string()),

@@ -29,7 +29,16 @@ beforeAll(async () => {
     `create function app.to_int(m app.mood) returns int language sql as 'select 1'`,
     'create cast (app.mood as int) with function app.to_int(app.mood)',
     'reset search_path',
+    'create type app.span as range (subtype = float8)',
+    'create type app.priced as (amounts app.amount[], owner regrole)',
+    'create type app.amounts as range (subtype = app.amount)',
+    'create domain app.bag as app.priced[]',
   )
+  await asSuperuser(acme.database, async query => {
+    await query('set allow_system_table_mods = on')
+    await query(`create function pg_catalog.added(text) returns text language sql as 'select $1'`)
+    await query('create domain pg_catalog.put as text')
+  })
 })
 
 /** The gate must be able to tell as much as the administrator. */
@@ -80,11 +89,22 @@ describe('the catalog', () => {
     })
     expect(functions.get('plus')).toMatchObject({ rowArgument: false, volatility: 'i' })
     expect(functions.get('any_one')).toMatchObject({ rowArgument: true })
+    expect(functions.get('plus')).toMatchObject({ makesRange: false })
+    expect(functions.get('added')).toMatchObject({ schema: 'pg_catalog', makesRange: false })
+    for (const name of ['span', 'span_multirange']) expect(functions.get(name)).toMatchObject({ makesRange: true })
     expect(seen.operators).toEqual([{ schema: 'app', name: '|+|', function: 'app.plus' }])
-    expect(seen.casts).toEqual([{ schema: 'app', type: 'mood', function: 'app.to_int' }])
+    expect(seen.casts).toContainEqual({ schema: 'app', type: 'mood', function: 'app.to_int' })
     const amount = seen.types.find(type => type.name === 'amount')
     expect(amount).toMatchObject({ kind: 'd', check: expect.stringMatching(/VALUE >= .*and.*VALUE </) })
     expect(seen.types.some(type => type.name.startsWith('_'))).toBe(false)
+    expect(seen.types).toContainEqual({ schema: 'pg_catalog', name: 'put', kind: 'd', check: null, contains: [] })
+    const contents = new Map(seen.types.map(type => [type.name, type.contains]))
+    expect(contents.get('priced')).toEqual(['app.amount', 'pg_catalog.regrole'])
+    expect(contents.get('bag')).toEqual(['app.priced'])
+    expect(contents.get('amounts')).toEqual(['app.amount'])
+    expect(contents.get('amounts_multirange')).toEqual(['app.amount'])
+    expect(contents.get('people')).toEqual(['app.mood'])
+    expect(contents.get('mood')).toEqual([])
     expect(seen.extensions).toContainEqual({ name: 'plpgsql', schema: 'pg_catalog' })
   })
 })
