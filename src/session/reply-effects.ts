@@ -14,6 +14,8 @@ export class ReplyEffects implements ReplyHost {
   /** After an error of ours in an extended series: nothing passes until its ReadyForQuery. */
   muted = false
   lost = false
+  /** Something was set that the client knows nothing of. */
+  private spoiled = false
   /** The server said why it is about to end the connection. */
   fatal: ServerReport | undefined
 
@@ -79,10 +81,14 @@ export class ReplyEffects implements ReplyHost {
     if ('exhausted' in counter && run.truncated !== undefined) counter.exhausted = true
     if (plan.dirties && upstream !== undefined) upstream.dirty = true
     // What the client knows nothing of is not its setting; the upstream may have it all the same.
-    if (unseen && plan.effect.type !== 'transaction' && changesContext(plan.effect, state.settings))
-      state.settingsInDoubt = true
+    if (unseen && plan.effect.type !== 'transaction' && changesContext(plan.effect, state.settings)) this.spoil()
     else applyEffect(state, plan.effect, tag, run.parameters)
     state.records.ended(run, undefined)
+  }
+
+  private spoil(): void {
+    this.spoiled = true
+    this.state.settingsInDoubt = true
   }
 
   runFailed(run: StatementRun, error: SqlErrorFields): void {
@@ -127,7 +133,7 @@ export class ReplyEffects implements ReplyHost {
     const { parameters, lease } = this.state
     // Destroys the connection where a pin is left: what was judged would mean something else there.
     lease.upstream?.report({ name, value })
-    if (ownParameters.has(name) || parameters.get(name) === value) return false
+    if (this.spoiled || ownParameters.has(name) || parameters.get(name) === value) return false
     parameters.set(name, value)
     return !this.state.starting
   }
@@ -150,6 +156,7 @@ export class ReplyEffects implements ReplyHost {
   ready(status: number, item: Expectation): number | undefined {
     const { state } = this
     this.muted = false
+    this.spoiled = false
     state.status = status
     if (status === statusIdle) this.endTransaction()
     else {
