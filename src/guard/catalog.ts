@@ -25,7 +25,7 @@ export interface RawCatalog {
     readonly kind: string
     readonly check: string | null
     /** Types that its values hold (base, fields, elements, bounds), `schema.name`: those outside pg_catalog, rows of catalogs, aclitem and regrole. */
-    readonly contains?: readonly string[]
+    readonly contains: readonly string[]
   }[]
   /** Casts outside pg_catalog that run a function; `schema.type` is the user-made type that each is from or to, one entry per such type. */
   readonly casts?: readonly { readonly schema: string; readonly type: string; readonly function: string }[]

@@ -3,13 +3,14 @@ import type { RawFunction } from './catalog.ts'
 import { judgeCatalogArguments } from './catalog-arguments.ts'
 import { isAdmittedByExtension } from './extensions.ts'
 import { type Judgement, refuse } from './judgement.ts'
+import { namesRoles } from './review-types.ts'
 import type { Scope } from './scope.ts'
 import { judgeSizes } from './sized.ts'
 import { judgeSpecialFunction } from './special-functions.ts'
 import { spliceTwinFunction } from './splice-calls.ts'
 import { tableRulesOf } from './table-rules.ts'
 import { type Fields, listOf, locationOf, namesOf } from './tree.ts'
-import { isClusterType, judgeClusterCast, judgeTypeName, namesRoles } from './type-names.ts'
+import { isClusterType, judgeClusterCast, judgeTypeName } from './type-names.ts'
 
 type Candidate =
   | { readonly type: 'manifest'; readonly schema: string; readonly rule: string }
@@ -38,20 +39,25 @@ function findFunctions(judgement: Judgement, names: readonly string[]): readonly
   if (database !== undefined && database !== judgement.context.catalog.database) return []
   const candidates: Candidate[] = []
   for (const place of schema === undefined ? judgement.path : [schema]) {
-    const found = findIn(judgement, place, name)
-    if (found !== undefined) candidates.push(found)
+    candidates.push(...findIn(judgement, place, name))
   }
   return candidates
 }
 
-function findIn(judgement: Judgement, schema: string, name: string): Candidate | undefined {
+/** A superuser or an extension can have added some to the built-in ones. */
+function findIn(judgement: Judgement, schema: string, name: string): readonly Candidate[] {
   const { manifest, context } = judgement
-  if (schema === 'pg_catalog' || schema === 'information_schema') {
-    const rule = manifest.functions.get(schema === 'pg_catalog' ? name : `${schema}.${name}`)
-    return rule === undefined ? undefined : { type: 'manifest', schema, rule }
-  }
+  const rule =
+    schema === 'pg_catalog'
+      ? manifest.functions.get(name)
+      : schema === 'information_schema'
+        ? manifest.functions.get(`${schema}.${name}`)
+        : undefined
   const entries = context.catalog.functions.get(schema)?.get(name)
-  return entries === undefined ? undefined : { type: 'stored', schema, entries }
+  const candidates: Candidate[] = []
+  if (rule !== undefined) candidates.push({ type: 'manifest', schema, rule })
+  if (entries !== undefined) candidates.push({ type: 'stored', schema, entries })
+  return candidates
 }
 
 interface Call {
@@ -159,7 +165,7 @@ function isType(judgement: Judgement, names: readonly string[]): boolean {
 export function mayCall(judgement: Judgement, name: string): boolean {
   const rule = judgement.manifest.functions.get(name)
   if (rule !== undefined && !isHarmlessSelection(rule, name)) return true
-  if (namesRoles(judgement, name)) return true
+  if (namesRoles(judgement.manifest, name)) return true
   if (rule === undefined && !judgement.manifest.complete && looksBuiltIn.test(name)) return true
   for (const place of judgement.path) {
     if (judgement.context.catalog.functions.get(place)?.has(name) === true) return true
@@ -180,7 +186,7 @@ export function judgeSelectedName(judgement: Judgement, name: string, at: number
   if (!judgement.manifest.complete && !judgement.manifest.functions.has(name) && looksBuiltIn.test(name)) {
     refuseFunction(judgement, 'is not known on this version of the server', name, at)
   }
-  if (namesRoles(judgement, name)) refuseFunction(judgement, 'names roles of the whole server', name, at)
+  if (namesRoles(judgement.manifest, name)) refuseFunction(judgement, 'names roles of the whole server', name, at)
   judgeTypeName(judgement, { names: [{ String: { sval: name } }], location: at ?? -1 })
 }
 

@@ -6,9 +6,9 @@ import { isHarmlessCall, tableRulesOf } from './table-rules.ts'
 export function judgeOperator(judgement: Judgement, names: readonly string[], at: number | undefined): void {
   const operator = names.at(-1) ?? ''
   const schema = names.at(-2)
-  if (schema === 'pg_catalog') return
   if (schema !== undefined) {
     const functions = judgement.context.catalog.operators.get(schema)?.get(operator)
+    if (functions === undefined && schema === 'pg_catalog') return
     if (functions === undefined) refuseUnknownOperator(judgement, names, at)
     admitCalls(judgement, functions, `operator ${operator}`, at)
     return

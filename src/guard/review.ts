@@ -3,12 +3,13 @@
  * row security, domain checks, casts, operators) is walked once, and what it reaches is written beside it.
  */
 import { SqlError } from '../errors.ts'
-import type { CatalogRelation, CatalogSnapshot, CatalogType, RawCatalog, RawFunction, RawRelation } from './catalog.ts'
+import type { CatalogRelation, CatalogSnapshot, RawCatalog, RawFunction, RawRelation } from './catalog.ts'
 import type { JudgeContext } from './judgement.ts'
 import { openJudgement } from './open-judgement.ts'
 import type { ParsedText } from './parse.ts'
 import { defaultLimits, type Policy } from './policy.ts'
 import { Refusal } from './refusal.ts'
+import { indexTypes, reachable, rowsNamingRoles } from './review-types.ts'
 import { openScope } from './scope.ts'
 
 /** What one definition reaches by itself. */
@@ -22,16 +23,25 @@ interface Reach {
 export function reviewCatalog(raw: RawCatalog, parse: (text: string) => ParsedText): CatalogSnapshot {
   const names = indexCatalog(raw)
   const base: JudgeContext = { policy: reviewPolicy, catalog: names, searchPath: [], user: '', parse }
-  const typed: CatalogSnapshot = { ...names, types: indexTypes(raw, base) }
+  const typed: CatalogSnapshot = { ...names, types: indexTypes(raw, check => follow(`select ${check}`, base)) }
   const context: JudgeContext = { ...base, catalog: typed }
   const reach = new Map(raw.relations.map(relation => [nameOf(relation), reachOf(relation, context)]))
   const kin = kinOf(raw.relations)
+  const roles = rowsNamingRoles(raw)
   const relations = raw.relations.map((relation): [string, CatalogRelation] => [
     `${relation.schema}\0${relation.name}`,
-    { ...relation, ...close(relation, reach), kin: kin.get(nameOf(relation)) ?? [] },
+    {
+      ...relation,
+      ...close(relation, reach),
+      kin: kin.get(nameOf(relation)) ?? [],
+      ...(roles.has(nameOf(relation)) && { refused: roleColumn }),
+    },
   ])
   return { ...typed, relations: new Map(relations) }
 }
+
+/** `coalesce(column, '16384')` reads any text as the column's type. A view over it may show the names as text. */
+const roleColumn = 'it has a column of type regrole, which could name roles of the whole server'
 
 const reviewPolicy: Policy = {
   version: '',
@@ -156,57 +166,4 @@ function kinOf(relations: readonly RawRelation[]): ReadonlyMap<string, readonly 
     if (related.length > 0) kin.set(name, related)
   }
   return kin
-}
-
-function reachable(from: string, edges: ReadonlyMap<string, readonly string[]>): ReadonlySet<string> {
-  const reached = new Set<string>()
-  const pending = [...(edges.get(from) ?? [])]
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    if (reached.has(next)) continue
-    reached.add(next)
-    pending.push(...(edges.get(next) ?? []))
-  }
-  return reached
-}
-
-/** Kinds of pg_type.typtype whose values may hold values of other types: a cast to them may cast those too. */
-const holding = new Set(['c', 'd', 'r', 'm'])
-
-function indexTypes(raw: RawCatalog, context: JudgeContext): ReadonlyMap<string, ReadonlyMap<string, CatalogType>> {
-  const casts = new Map<string, string[]>()
-  for (const cast of raw.casts ?? []) {
-    const key = `${cast.schema}\0${cast.type}`
-    casts.set(key, [...(casts.get(key) ?? []), cast.function])
-  }
-  const reached = raw.types.map(type => {
-    const check = type.check === null ? nothing : follow(`select ${type.check}`, context)
-    return {
-      type,
-      calls: [...check.calls, ...(casts.get(`${type.schema}\0${type.name}`) ?? [])],
-      refused: check.refused,
-    }
-  })
-  const held = {
-    calls: reached.flatMap(each => each.calls),
-    refused: reached.find(each => each.refused)?.refused ?? null,
-  }
-  const index = new Map<string, Map<string, CatalogType>>()
-  for (const { type, calls, refused } of reached) {
-    const names = index.get(type.schema) ?? new Map<string, CatalogType>()
-    index.set(type.schema, names)
-    names.set(type.name, holding.has(type.kind) ? held : { calls, refused })
-  }
-  for (const cast of raw.casts ?? []) addCast(index, cast)
-  return index
-}
-
-/** A superuser can make casts between types of pg_catalog too. */
-function addCast(
-  index: Map<string, Map<string, CatalogType>>,
-  cast: { readonly schema: string; readonly type: string; readonly function: string },
-): void {
-  const names = index.get(cast.schema) ?? new Map<string, CatalogType>()
-  index.set(cast.schema, names)
-  const known = names.get(cast.type) ?? { calls: [], refused: null }
-  if (!known.calls.includes(cast.function)) names.set(cast.type, { ...known, calls: [...known.calls, cast.function] })
 }

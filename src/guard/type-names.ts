@@ -3,12 +3,10 @@ import type { CatalogSnapshot, CatalogType } from './catalog.ts'
 import { type Judgement, refuse } from './judgement.ts'
 import { admitCalls } from './operators.ts'
 import { comesFromCatalog } from './provenance.ts'
+import { namesRoles } from './review-types.ts'
 import type { Scope } from './scope.ts'
 import { isHarmlessCall } from './table-rules.ts'
 import { type Fields, locationOf, namesOf, unwrap } from './tree.ts'
-
-/** Types whose text forms name roles of the whole cluster. */
-const clusterTypes: ReadonlySet<string> = new Set(['regrole', 'aclitem', '_regrole', '_aclitem'])
 
 /** A type named in a cast: it may run a domain's check or a cast's function, or name other tenants' roles. */
 export function judgeTypeName(judgement: Judgement, typeName: Fields): void {
@@ -76,18 +74,7 @@ function someTypeRunsCode(catalog: CatalogSnapshot): boolean {
 }
 
 export function isClusterType(judgement: Judgement, typeName: Fields): boolean {
-  return namesRoles(judgement, namesOf(typeName.names).at(-1) ?? '')
-}
-
-/** Whether values of this type, or a field of it, are written as names of roles: pg_class has relacl. */
-export function namesRoles(judgement: Judgement, type: string): boolean {
-  if (clusterTypes.has(type)) return true
-  const relation = type.startsWith('_pg_') ? type.slice(1) : type
-  if (!relation.startsWith('pg_')) return false
-  const columns = judgement.manifest.columns.get(`pg_catalog.${relation}`)
-  if (columns === undefined) return false
-  for (const column of columns) if (column.endsWith('acl') || column === 'initprivs') return true
-  return false
+  return namesRoles(judgement.manifest, namesOf(typeName.names).at(-1) ?? '')
 }
 
 /**

@@ -1,5 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { judging, type Said, word } from './judging.ts'
+import { relation } from './fixtures.ts'
+import { judging, type Said, tables, word } from './judging.ts'
+
+const ownersView = { kind: 'v', definition: 'select jobs.runs_as::text as o from app.jobs' }
 
 let said: Said
 beforeAll(async () => {
@@ -204,5 +207,42 @@ describe('types that name roles', () => {
     ["select '{}'::pg_class[], null::_pg_proc", '42501'],
   ])('%s', (text, outcome) => {
     expect(word(said(text))).toBe(outcome)
+  })
+})
+
+describe('types of the database that hold such a type', () => {
+  const type = (name: string, kind: string, ...contains: string[]) => ({
+    schema: 'app',
+    name,
+    kind,
+    check: null,
+    contains,
+  })
+  const catalog = {
+    relations: [relation('app', 'jobs', ['runs_as']), relation('app', 'owners', ['o'], ownersView), ...tables],
+    types: [
+      type('who', 'd', 'pg_catalog.regrole'),
+      type('many', 'd', 'app.who'),
+      type('jobs', 'c', 'app.who'),
+      type('class_copy', 'c', 'pg_catalog.pg_class'),
+      type('access', 'c', 'pg_catalog.aclitem'),
+      type('users', 'c'),
+      type('owners', 'c'),
+    ],
+  }
+
+  test.each([
+    ["select '16384'::who", '42501'],
+    ["select '{16384}'::app.who[]", '42501'],
+    ["select '{16384}'::_many", '42501'],
+    ["select json_populate_record(null::jobs, '{}')", '42501'],
+    ["select json_populate_record(null::class_copy, '{}')", '42501'],
+    ['select null::access', '42501'],
+    ['select null::users', 'run'],
+    // Any text becomes such a column's value: coalesce(runs_as, '16384').
+    ['select * from jobs', '42501'],
+    ['select * from owners', 'run'],
+  ])('%s', async (text, outcome) => {
+    expect(word((await judging({ catalog }))(text))).toBe(outcome)
   })
 })

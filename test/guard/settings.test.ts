@@ -135,7 +135,7 @@ describe('current_setting of a parameter', () => {
   })
 
   test('under a cast to a type of the database that goes by the name of text, it may be cut to another', async () => {
-    const catalog = { types: [{ schema: 'app', name: 'text', kind: 'd', check: null }] }
+    const catalog = { types: [{ schema: 'app', name: 'text', kind: 'd', check: null, contains: [] }] }
     const tenant = await judging({ catalog, searchPath: ['app', 'pg_catalog'] })
     expect(word(tenant('select current_setting($1::text)'))).toBe('42501')
     expect(word(tenant('select current_setting($1::pg_catalog.text)'))).toBe('run')
