@@ -1,0 +1,57 @@
+/** Functions that run SQL, or read what they are named in a text. */
+import { call, query, type Shape, statement } from '../support/shape.ts'
+
+const select = "'select v from vault.gold'"
+const flags = "true, false, ''"
+
+export const sqlInText: readonly Shape[] = [
+  call('query_to_xml', `${select}, ${flags}`),
+  call('query_to_xmlschema', `${select}, ${flags}`),
+  call('query_to_xml_and_xmlschema', `${select}, ${flags}`),
+  call('table_to_xml', `'vault.gold'::regclass, ${flags}`),
+  call('table_to_xmlschema', `'vault.gold'::regclass, ${flags}`),
+  call('table_to_xml_and_xmlschema', `'vault.gold'::regclass, ${flags}`),
+  call('schema_to_xml', `'vault', ${flags}`),
+  call('schema_to_xmlschema', `'vault', ${flags}`),
+  call('schema_to_xml_and_xmlschema', `'vault', ${flags}`),
+  call('database_to_xml', flags),
+  call('database_to_xmlschema', flags),
+  call('database_to_xml_and_xmlschema', flags),
+  call('cursor_to_xml', `'c'::refcursor, 10, ${flags}`),
+  call('cursor_to_xmlschema', `'c'::refcursor, ${flags}`),
+  call('ts_stat', "'select to_tsvector(v) from vault.gold'"),
+  call('ts_stat', "'select to_tsvector(v) from vault.gold', 'ab'"),
+  call('ts_rewrite', "'a & b'::tsquery, 'select v::tsquery, v::tsquery from vault.gold'"),
+  call('ts_rewrite', "query => 'a'::tsquery, text => 'select v from vault.gold'"),
+  call('pg_input_is_valid', "'x', 'crm.dom'", { since: 16 }),
+  call('pg_input_error_info', "'x', 'crm.dom'", { since: 16 }),
+  call('currtid2', "'vault.gold', '(0,1)'"),
+  // Of extensions that no tenant needs: unknown here, unknown there.
+  ...[
+    "crosstab('select 1, 2, v from vault.gold')",
+    "connectby('vault.gold', 'v', 'v', 'x', 0)",
+    'normal_rand(1, 1, 1)',
+    "dblink('dbname=postgres', 'select 1')",
+    "dblink_connect('dbname=postgres')",
+    "dblink_exec('dbname=postgres', 'select 1')",
+    "dblink_send_query('c', 'select 1')",
+    "xpath_table('v', 'v', 'vault.gold', '/', 'true')",
+    "xslt_process('<a/>', '<a/>')",
+    "pgrowlocks('vault.gold')",
+    "get_raw_page('vault.gold', 0)",
+    "heap_page_items(''::bytea)",
+    'pg_buffercache_pages()',
+    'pg_stat_statements(true)',
+    "pg_prewarm('vault.gold')",
+    "pgstattuple('vault.gold')",
+    "pg_visibility('vault.gold')",
+    "st_estimatedextent('vault', 'gold', 'v')",
+  ].flatMap(sql => [query(`select ${sql}`, { verbatim: true }), query(`select * from ${sql}`, { verbatim: true })]),
+  query("select ('select v from vault.gold'::text).ts_stat"),
+  query("select (s).ts_stat from (values ('select to_tsvector(v) from vault.gold'::text)) t (s)"),
+  query('select s.ts_stat from (values (1)) s (x)'),
+  query('select (true).database_to_xmlschema'),
+  statement("execute immediate 'select 1'", { verbatim: true }),
+  statement("prepare q (text) as select query_to_xml($1, true, false, ''); execute q('select v from vault.gold')"),
+  statement("begin; declare c cursor for select 1; select cursor_to_xml('c', 1, true, false, ''); rollback"),
+]
