@@ -9,15 +9,10 @@ import { type Fields, isFields, kindOf, listOf, namesOf, unwrap } from './tree.t
 
 /** Functions that only hand on or take apart what they are given. */
 const transparent = new Set(['aclexplode', 'unnest', 'quote_ident', 'min', 'max', 'array_agg', 'any_value'])
-/** Functions that name the caller's own place, or relations found from one that was judged itself. */
-const own = new Set([
-  'current_database',
-  'current_schema',
-  'pg_partition_ancestors',
-  'pg_partition_root',
-  'pg_partition_tree',
-  'pg_my_temp_schema',
-])
+/** Functions that name the caller's own place. */
+const own = new Set(['current_database', 'current_schema', 'pg_my_temp_schema'])
+/** Functions of relations that are found from one that was judged itself. */
+const ofRelations = new Set(['pg_partition_ancestors', 'pg_partition_root', 'pg_partition_tree'])
 
 /** What is looked for, where a name is being looked up, and how much looking is left. */
 interface Trace {
@@ -58,11 +53,30 @@ function isTraced(node: unknown, scope: Scope, trace: Trace): boolean {
   }
 }
 
-/** A cast that cuts nothing off: to a type without a length. */
+/** Types that hold any number, name or list of them as it is: others cut or round, or are the database's own. */
+const keeping: ReadonlySet<string> = new Set([
+  'aclitem',
+  'int2',
+  'int4',
+  'int8',
+  'name',
+  'numeric',
+  'oid',
+  'regclass',
+  'regnamespace',
+  'regproc',
+  'regprocedure',
+  'regrole',
+  'regtype',
+  'text',
+  'varchar',
+])
+
+/** A cast that keeps what it is given. */
 export function isWholeCast(cast: Fields): boolean {
-  const names = isFields(cast.typeName) ? namesOf(cast.typeName.names) : []
-  const isShort = names.at(-1) === 'char' || names.at(-1) === 'bpchar' || names.at(-1) === 'bit'
-  return isFields(cast.typeName) && listOf(cast.typeName.typmods).length === 0 && !isShort
+  if (!isFields(cast.typeName) || listOf(cast.typeName.typmods).length > 0) return false
+  const names = namesOf(cast.typeName.names)
+  return (names.length === 1 || names[0] === 'pg_catalog') && keeping.has(names.at(-1)?.replace(/^_/, '') ?? '')
 }
 
 function areTraced(list: unknown, scope: Scope, trace: Trace): boolean {
@@ -75,6 +89,7 @@ function isCallTraced(call: Fields | undefined, scope: Scope, trace: Trace): boo
   const name = names.at(-1) ?? ''
   if (names.length > 1 && names[0] !== 'pg_catalog') return false
   if (own.has(name)) return trace.wanted !== 'setting'
+  if (ofRelations.has(name)) return trace.wanted === 'relation'
   const args = listOf(call?.args)
   return areTraced(name === 'acldefault' ? args.slice(1) : transparent.has(name) ? args : [], scope, trace)
 }

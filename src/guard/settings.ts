@@ -139,11 +139,15 @@ function unknown(name: string): SettingRefusal {
 
 const pathPlaces = new Set(['pg_catalog', 'information_schema', '$user', 'public', ''])
 
+/** No schema that is served has one, and keys join names with them. */
+const controlCharacter = /\p{Cc}/u
+
 /** Names that exist nowhere are accepted, as Postgres does; those of other schemas of this database are not. */
 function judgePath(context: JudgeContext, schemas: readonly string[]): SettingRefusal | undefined {
   const { schemas: own } = tableRulesOf(context.policy)
   const extensions = new Set(context.catalog.extensions.values())
   const foreign = schemas.find(schema => {
+    if (controlCharacter.test(schema)) return true
     if (pathPlaces.has(schema) || own.has(schema) || extensions.has(schema)) return false
     return context.catalog.schemas.has(schema) || /^(?:pg_|postern)/.test(schema)
   })

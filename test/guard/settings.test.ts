@@ -124,6 +124,12 @@ describe('SHOW and current_setting', () => {
   })
 })
 
+test('a path with a control character in a name is refused: two paths would be written alike', () => {
+  expect(word(said('set search_path to "app\u0001public"'))).toBe('42501')
+  expect(word(said("select set_config('search_path', '\"app\u0001public\"', false)"))).toBe('42501')
+  expect(word(said('set search_path to "nowhere at all"'))).toBe('set')
+})
+
 describe('current_setting of a parameter', () => {
   test.each([
     ['select current_setting($1)', [1]],
