@@ -29,9 +29,12 @@ const clusterWide: ReadonlyMap<string, readonly (Wanted | undefined)[]> = new Ma
   ['pg_tablespace_location', ['tablespace']],
 ])
 
-/** They answer yes or no from what every reader sees in pg_class: psql asks them of every relation that it lists. */
-const yesOrNo: ReadonlySet<string> = new Set([
+/** They answer from what every reader sees in pg_class, pg_inherits and pg_partitioned_table: psql asks them of every relation that it describes. */
+const seenAnyway: ReadonlySet<string> = new Set([
   'pg_column_is_updatable',
+  'pg_get_partkeydef',
+  'pg_partition_ancestors',
+  'pg_partition_root',
   'pg_relation_is_publishable',
   'pg_relation_is_updatable',
 ])
@@ -40,7 +43,7 @@ export function judgeCatalogArguments(judgement: Judgement, name: string, call: 
   const wanted = clusterWide.get(name)
   const args = listOf(call.args)
   if (wanted !== undefined) return judgeClusterArguments(judgement, name, call, wanted, scope)
-  if (judgement.stored || yesOrNo.has(name)) return
+  if (judgement.stored || seenAnyway.has(name)) return
   const asked = isPositional(call) ? args.filter((_, at) => isIdentifying(name, at, args.length)) : args
   if (!asked.every(arg => isDescribable(judgement, arg, scope))) refuseArgument(judgement, name, call)
 }

@@ -178,6 +178,21 @@ describe('or about what is written out and may be read', () => {
   })
 })
 
+describe('psql describes what it lists, though it may not be read', () => {
+  test.each([
+    ["select 1 from pg_publication p where pg_catalog.pg_relation_is_publishable('20003')", 'run'],
+    ["select pg_relation_is_updatable(20003, true), pg_column_is_updatable('app.hidden', 1::int2, true)", 'run'],
+    ["select pg_catalog.pg_get_partkeydef('20003'::pg_catalog.oid)", 'run'],
+    ["select relid from pg_catalog.pg_partition_ancestors('20003')", 'run'],
+    ["select '20003'::pg_catalog.regclass", 'run'],
+    ["select pg_get_viewdef('20003'::oid, true)", '42501'],
+    ["select pg_relation_size('20003')", '42501'],
+    ["select * from pg_sequence_parameters('20003')", '42501'],
+  ])('%s: %s', (text, outcome) => {
+    expect(word(said(text))).toBe(outcome)
+  })
+})
+
 describe('types that name roles', () => {
   test.each([
     ['select relowner::regrole from pg_class', 'run'],
