@@ -19,6 +19,7 @@ export function loseUpstream(state: SessionState, error: SqlError): void {
   state.transactionSince = 0
   state.seriesSent = false
   state.queriesPending = 0
+  if (state.settings.inFlux) state.parametersInDoubt = true
   state.settings.rollback()
   state.portals.clear()
   state.cursors.clear()
@@ -62,7 +63,7 @@ function answerPending(
 export function runsOf(pending: readonly Expectation[]): StatementRun[] {
   return pending.flatMap(item => {
     if (item.type === 'execute') return [item.run]
-    const run = item.type === 'query' ? item.runs[item.index] : undefined
+    const run = item.type === 'query' ? item.runs.slice(item.index).find(({ plan }) => !plan.unseen) : undefined
     return run === undefined ? [] : [run]
   })
 }

@@ -44,6 +44,8 @@ export interface Plan {
   /** Parameters that must name a setting that may be shown. */
   readonly examines: readonly number[]
   readonly relations: readonly string[]
+  /** Ours alone: the client sees nothing of it, nor does the audit. */
+  readonly unseen?: boolean
   /** Ends a failed transaction: may run in one. */
   readonly exits: boolean
 }

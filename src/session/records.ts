@@ -49,7 +49,7 @@ export class StatementRecords {
 
   /** The final record, once. @throws SqlError where it cannot be kept */
   ended(run: StatementRun, error: SqlErrorFields | undefined): void {
-    if (run.ended) return
+    if (run.ended || run.plan.unseen) return
     run.ended = true
     this.options.services.audit.append({
       ...this.base('statement', run.text),

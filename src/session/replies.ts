@@ -196,7 +196,7 @@ export class Replies implements ScanHandler {
   private finish(head: Expectation, serverTag: string): void {
     const run = runOf(head)
     if (run === undefined) return
-    if (run.refused !== undefined) return this.completed(head, run, '')
+    if (run.refused !== undefined || run.plan.unseen) return this.completed(head, run, serverTag)
     for (const notice of run.plan.notices) this.host.emit(encodeNotice({ ...notice, severity: 'NOTICE' }))
     if (run.truncated !== undefined) this.host.emit(encodeNotice(truncationNotice(run)))
     const tag =

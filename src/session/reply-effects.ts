@@ -1,6 +1,7 @@
 /** What the server's answers mean for the session. */
 import { SqlError, type SqlErrorFields } from '../errors.ts'
 import { encodeErrorResponse, type ServerReport } from '../wire/reports.ts'
+import { encodeParameterStatus } from '../wire/session-start.ts'
 import { applyEffect, changesContext } from './effects.ts'
 import type { Expectation, Expectations } from './expectation.ts'
 import { loseUpstream } from './losses.ts'
@@ -167,7 +168,15 @@ export class ReplyEffects implements ReplyHost {
     const refused = (item.type === 'query' || item.type === 'sync') && item.refused
     if (status === statusInTransaction && refused) state.failed = true
     if ((item.type === 'query' && !item.last) || (item.type === 'sync' && item.ours)) return undefined
+    if (state.parametersInDoubt) this.reportParameters()
     return state.requestDone()
+  }
+
+  private reportParameters(): void {
+    const { state } = this
+    state.parametersInDoubt = false
+    for (const [name, value] of state.lease.upstream?.parameters ?? [])
+      if (this.parameterChanged(name, value)) state.emit(encodeParameterStatus(name, value))
   }
 
   private endTransaction(): void {

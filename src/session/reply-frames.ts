@@ -26,6 +26,7 @@ export function isPlain(type: number, head: Expectation, failed: boolean): boole
         run !== undefined &&
         run.truncated === undefined &&
         run.refused === undefined &&
+        !run.plan.unseen &&
         run.plan.tag === undefined &&
         run.plan.notices.length === 0
       )

@@ -9,6 +9,7 @@ import { decodeQuery, emptyQueryResponse, sync } from '../wire/query.ts'
 import { changesContext } from './effects.ts'
 import type { Judged, JudgedStatement } from './judgement.ts'
 import type { Plan } from './plan.ts'
+import { planTransaction } from './plan-transaction.ts'
 import { planAnswer, planRun } from './planning.ts'
 import { charactersBefore, type TextSource } from './position.ts'
 import { RefusedStatement, refusalOf } from './refused.ts'
@@ -28,16 +29,14 @@ export function runQuery(state: SessionState, body: Buffer): Promise<void> | und
 }
 
 function runJudged(state: SessionState, text: string, judged: Judged): Promise<void> | undefined {
-  if (judged.error !== undefined) {
-    throw refusalOf(text, judged.error)
-  }
+  if (judged.error !== undefined) throw refusalOf(text, judged.error)
   if (judged.statements.length === 0) {
     state.answer(emptyQueryResponse)
     state.localReady()
     return undefined
   }
   for (const statement of judged.statements) checkVerdict(text, statement)
-  return runFrom(state, text, judged, 0)
+  return runFrom(state, text, judged, 0, false)
 }
 
 /** @throws RefusedStatement, its position led to the whole message */
@@ -52,11 +51,38 @@ export function checkVerdict(text: string, statement: JudgedStatement): void {
   throw new RefusedStatement(statement.text, error, verdict)
 }
 
-/** Runs the statements from `index` on, group by group. */
-function runFrom(state: SessionState, text: string, judged: Judged, index: number): Promise<void> | undefined {
-  const plans: { readonly statement: JudgedStatement; readonly plan: Plan }[] = []
-  for (let i = index; i < judged.statements.length; i++) {
-    const statement = judged.statements[i]!
+interface Planned {
+  readonly statement: JudgedStatement
+  readonly plan: Plan
+}
+
+/** Runs the statements from `index` on, group by group. `wrapped`: in a transaction of ours. */
+function runFrom(
+  state: SessionState,
+  text: string,
+  judged: Judged,
+  index: number,
+  wrapped: boolean,
+): Promise<void> | undefined {
+  const plans = planGroup(state, judged, index)
+  const next = index + plans.length
+  const last = next >= judged.statements.length
+  const begins = !wrapped && !last && index === 0 && isOneTransaction(state, judged)
+  const within = wrapped || begins
+  const held = state.hold(plans[0]?.statement.text ?? text)
+  const send = (): Promise<void> | undefined => {
+    const group = [...(begins ? [unseen('begin')] : []), ...plans, ...(within && last ? [unseen('commit')] : [])]
+    sendGroup(state, text, judged.statements.length === 1, group, last && !within)
+    if (last && !within) return undefined
+    return state.whenDrained(() => continueAfter(state, text, judged, next, within))
+  }
+  return held === undefined ? send() : held.then(send)
+}
+
+/** As many statements as can be planned now. */
+function planGroup(state: SessionState, judged: Judged, index: number): Planned[] {
+  const plans: Planned[] = []
+  for (const statement of judged.statements.slice(index)) {
     const plan = planFor(state, statement, state.failed && plans.length === 0)
     // RESET ALL looks at the transaction, FETCH at how much its cursor has given: both are known once all before is through.
     const alone = plan.effect.type === 'reset-all'
@@ -65,29 +91,68 @@ function runFrom(state: SessionState, text: string, judged: Judged, index: numbe
     plans.push({ statement, plan })
     if (alone || changesContext(plan.effect, state.settings)) break
   }
-  const next = index + plans.length
-  const last = next >= judged.statements.length
-  const held = state.hold(plans[0]?.statement.text ?? text)
-  const send = (): Promise<void> | undefined => {
-    sendGroup(state, text, judged.statements.length === 1, plans, last)
-    if (last) return undefined
-    return state.whenDrained(() => continueAfter(state, text, judged, next))
-  }
-  return held === undefined ? send() : held.then(send)
+  return plans
 }
 
-function continueAfter(state: SessionState, text: string, judged: Judged, next: number): Promise<void> | undefined {
-  if (state.seriesErrored) {
-    state.localReady()
-    return undefined
-  }
-  const again = state.judge.judge(text, [])
+/** On Postgres the statements of a message are one transaction, unless they control it themselves. Those that we send in groups need a BEGIN. */
+function isOneTransaction(state: SessionState, judged: Judged): boolean {
+  if (state.inTransaction || state.explicitTransaction) return false
+  return judged.statements.every(({ verdict }) => {
+    const type = verdict.kind === 'answer' ? verdict.answer.type : ''
+    return type !== 'transaction' && type !== 'reset-all' && type !== 'discard'
+  })
+}
+
+/** Transaction control that the client did not ask for and does not see. */
+function unseen(op: 'begin' | 'commit' | 'rollback'): Planned {
+  const plan = { ...planTransaction({ type: 'transaction', op }), unseen: true }
+  return { statement: { text: '', start: 0, verdict: noVerdict }, plan }
+}
+
+const noVerdict: Verdict = {
+  kind: 'answer',
+  statementKind: 'transaction',
+  relations: [],
+  functions: [],
+  answer: { type: 'empty' },
+}
+
+function continueAfter(
+  state: SessionState,
+  text: string,
+  judged: Judged,
+  next: number,
+  wrapped: boolean,
+): Promise<void> | undefined {
+  if (state.seriesErrored || next >= judged.statements.length) return rollBack(state, wrapped, () => state.localReady())
   const go = (known: Judged): Promise<void> | undefined => {
     if (known.error !== undefined) throw refusalOf(text, known.error)
     for (const statement of known.statements.slice(next)) checkVerdict(text, statement)
-    return runFrom(state, text, known, next)
+    return runFrom(state, text, known, next, wrapped)
   }
-  return again === judged ? runFrom(state, text, judged, next) : again instanceof Promise ? again.then(go) : go(again)
+  const refused = (error: unknown): Promise<void> | undefined =>
+    rollBack(state, wrapped, () => {
+      throw error
+    })
+  try {
+    const again = state.judge.judge(text, [])
+    const going = again instanceof Promise ? again.then(go) : go(again)
+    return wrapped ? going?.catch(refused) : going
+  } catch (error) {
+    return refused(error)
+  }
+}
+
+/** Ends the transaction of ours where it is still open, then goes on. */
+function rollBack(state: SessionState, wrapped: boolean, then: () => void): Promise<void> | undefined {
+  const goOn = (): undefined => {
+    if (wrapped) state.failed = false
+    then()
+    return undefined
+  }
+  if (!wrapped || !state.explicitTransaction) return goOn()
+  sendGroup(state, '', false, [unseen('rollback')], false)
+  return state.whenDrained(goOn)
 }
 
 /** @throws RefusedStatement: 25P02 in a transaction that we put in 'E', 25001 for what a transaction block cannot hold */
@@ -124,13 +189,7 @@ export function refuseInTransaction(state: SessionState, { effect, tag }: Plan):
   })
 }
 
-function sendGroup(
-  state: SessionState,
-  text: string,
-  single: boolean,
-  group: readonly { readonly statement: JudgedStatement; readonly plan: Plan }[],
-  last: boolean,
-): void {
+function sendGroup(state: SessionState, text: string, single: boolean, group: readonly Planned[], last: boolean): void {
   const { limits } = state.judge.policy
   const only = group.length === 1 && single ? group[0] : undefined
   const parts: string[] = []

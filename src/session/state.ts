@@ -42,6 +42,8 @@ export class SessionState implements ClientState {
   readonly judge: SessionJudge
   /** ParameterStatus as the client knows it. */
   readonly parameters: Map<string, string>
+  /** A lost connection had reported what is undone now. */
+  parametersInDoubt = false
   failed = false
   explicitTransaction = false
   settingsInDoubt = false

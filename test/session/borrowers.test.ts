@@ -1,4 +1,6 @@
 /** One upstream connection, many clients: what one leaves behind, the next must not meet. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { sync } from '../../src/wire/query.ts'
@@ -258,8 +260,6 @@ describe('a client that leaves', () => {
 })
 
 async function connectRaw() {
-  const { connect } = await import('node:net')
-  const { once } = await import('node:events')
   const socket = connect(served.gateway.port, served.gateway.host)
   await once(socket, 'connect')
   socket.on('error', () => {})
