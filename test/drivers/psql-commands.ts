@@ -207,6 +207,70 @@ const commands = String.raw`
 \encoding UTF8
 \h SELECT
 \timing off
+\d pg_toast.pg_toast_1255
+\d+ pg_toast.pg_toast_1255
+\d crm.*orders*
+\dAo
+\dAo+
+\dAp
+\dAp+
+\dAp+ btree
+\dcS+
+\dc crm.*
+\dconfig+ *
+\dconfig *
+\dDS+
+\dD+ crm.*
+\ddS+
+\dE+ crm.*
+\det+ crm.*
+\df crm.*
+\dfaS
+\dfa crm.*
+\dfn crm.*
+\dfp crm.*
+\dft crm.*
+\dfw crm.*
+\dF crm.*
+\dF+ crm.*
+\dFd crm.*
+\dFp+ default
+\dFt+ simple
+\dii+ crm.*
+\dis crm.*
+\dm+ crm.*
+\dv+ crm.*
+\ds+ crm.*
+\dt+ crm.*
+\dts+ crm.*
+\dL+ plpgsql
+\dLS+
+\do+ crm.*
+\doS+
+\dO+ crm.*
+\dOS+
+\dP crm.*
+\dP+ crm.*
+\dPi crm.*
+\dPt+ crm.*
+\dPn crm.*
+\drds postern* *
+\dT+ crm.*
+\du postgres
+\duS+
+\du+ postern*
+\dx+ hstore
+\dX crm.*
+\dX+
+\dy notice*
+\dew+ far*
+\des+ far
+\deu+ far
+\dn+ crm
+\dp *.*
+\ddp *
+\dRs+ theirs
+\dC+ *text*
 \dconfig *nothing_like_this*
 `
 
