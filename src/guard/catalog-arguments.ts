@@ -60,9 +60,15 @@ function judgeClusterArguments(
   // has_…_privilege (user, object, privilege) may leave the user out.
   const offset = name.startsWith('has_') && args.length < 3 ? 1 : 0
   const isShortRole = name === 'pg_has_role' && args.length < 3
+  // Under a class of this database that is written out every number is an object of this database, or none.
+  const isOwnClass =
+    constantOf(stripCasts(args[0]))?.type === 'string' &&
+    wanted[0] === 'class' &&
+    isOwnConstant(judgement, 'class', args[0])
   for (const [at, arg] of args.entries()) {
-    const kind = isShortRole && at > 0 ? undefined : wanted[at + offset]
-    if (kind === undefined) continue
+    const asked = isShortRole && at > 0 ? undefined : wanted[at + offset]
+    if (asked === undefined) continue
+    const kind = asked === 'object' && isOwnClass ? 'relation' : asked
     if (!comesFromCatalog(arg, kind, scope) && !isOwnConstant(judgement, kind, arg))
       refuseArgument(judgement, name, call)
   }

@@ -163,6 +163,11 @@ describe('or about what is written out and may be read', () => {
     ['select pg_describe_object(1260, 16384, 0)', '42501'],
     ['select pg_describe_object(1260, objid, 0) from pg_depend', '42501'],
     ["select pg_describe_object('pg_authid'::regclass, objid, 0) from pg_depend", '42501'],
+    ["select pg_describe_object('pg_operator'::regclass, oprcom, 0) from pg_operator", 'run'],
+    ['select pg_describe_object(x.tableoid, oprcom, 0) from pg_operator, (select 1260::oid as tableoid) x', '42501'],
+    ["select pg_describe_object('pg_authid'::regclass, oprcom, 0) from pg_operator", '42501'],
+    ['select pg_describe_object(classid, oprcom, 0) from pg_operator, pg_depend', '42501'],
+    ["select pg_describe_object('pg_operator'::regclass, setting::oid, 0) from pg_settings", '42501'],
     [
       'select pg_identify_object(tableoid, oid, 0), pg_describe_object(classid, setting::oid, 0) from pg_depend, pg_settings',
       '42501',
