@@ -11,3 +11,9 @@ create function crm.notice_ddl() returns event_trigger language plpgsql as $$ be
 end $$;
 create event trigger notice_ddl on ddl_command_end execute function crm.notice_ddl();
 select pg_catalog.lo_from_bytea(4711, 'large');
+do $$ begin
+  if current_setting('server_version_num')::int >= 150000 then
+    execute 'create publication whole for tables in schema crm';
+    execute 'create publication some for table crm.orders (id, total) where (total > 5)';
+  end if;
+end $$;

@@ -270,6 +270,8 @@ const commands = String.raw`
 \dp *.*
 \ddp *
 \dRs+ theirs
+\dRp+ whole
+\dRp+ some
 \dC+ *text*
 \dconfig *nothing_like_this*
 `
