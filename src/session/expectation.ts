@@ -4,12 +4,17 @@ import type { StatementRun } from './run.ts'
 import type { Settings } from './settings.ts'
 import type { ClientPortal, ClientStatement } from './statements.ts'
 
+/** Takes back what a message changed at once, where it turns out that it was to be skipped. */
+export type Undo = () => void
+
 export type Expectation =
-  /** ParseComplete: the client's own Parse (`shown`), or one of ours that it must not see. */
+  /** ParseComplete: the client's own Parse, or one of ours that it must not see. */
   | {
       readonly type: 'parse'
       readonly statement: ClientStatement
-      readonly shown: boolean
+      /** Of the client's own: what it changed. Undefined: one of ours, which the client must not see. */
+      readonly undo: Undo | undefined
+      readonly place: number
       readonly key: string
       readonly source: TextSource | undefined
     }
@@ -18,7 +23,7 @@ export type Expectation =
   | { readonly type: 'describe'; readonly statement: ClientStatement }
   | { readonly type: 'execute'; readonly run: StatementRun; readonly portal: ClientPortal }
   /** CloseComplete; ours: not shown. */
-  | { readonly type: 'close'; readonly ours: boolean }
+  | { readonly type: 'close'; readonly ours: boolean; readonly undo?: Undo | undefined }
   /** ours: its ReadyForQuery is not the client's. */
   | { readonly type: 'sync'; readonly ours: boolean; refused: boolean }
   /** A Query message: one run per statement in it. `last`: its ReadyForQuery is the client's. */
@@ -33,7 +38,7 @@ export type Expectation =
   /** A Query of ours that brings the upstream to the client's settings. */
   | { readonly type: 'replay'; readonly settings: Settings; readonly key: string }
   /** Frames of ours for the client. */
-  | { readonly type: 'local'; readonly bytes: Buffer }
+  | { readonly type: 'local'; readonly bytes: Buffer; readonly undo?: Undo | undefined }
   /** A ReadyForQuery of ours: nothing of its series went upstream. */
   | { readonly type: 'ready'; readonly refused: boolean }
 
@@ -98,6 +103,13 @@ export class Expectations {
       this.head = 0
     }
     return item
+  }
+
+  /** Takes out what stands before the next Sync, in order. */
+  takeSeries(): Expectation[] {
+    const series: Expectation[] = []
+    while (this.first !== undefined && this.first.type !== 'sync') series.push(this.first) && this.take()
+    return series
   }
 
   /** Takes out everything, in order. */

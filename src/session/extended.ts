@@ -17,6 +17,7 @@ import {
 import { frontendType } from '../wire/message-types.ts'
 import { flush, sync } from '../wire/query.ts'
 import { cursorPortal, executePortal, withPortal } from './execute.ts'
+import type { Undo } from './expectation.ts'
 import type { Judged } from './judgement.ts'
 import { declaredTypes } from './parameter-types.ts'
 import { currentStatement, makeStatement, sendParse, upstreamName } from './prepare.ts'
@@ -66,8 +67,7 @@ function onSync(state: SessionState): Waiting {
 function onParse(state: SessionState, body: Buffer): Waiting {
   const { name, text, parameterTypes: asked } = decodeParse(body)
   const parameterTypes = declaredTypes(asked)
-  if (name === '') state.statements.delete(name)
-  else if (state.statements.has(name)) {
+  if (name !== '' && state.statements.has(name)) {
     throw new SqlError({ code: '42P05', message: `prepared statement "${name}" already exists` })
   }
   const { preparedStatementsMax } = state.judge.policy.limits
@@ -87,14 +87,19 @@ function onParse(state: SessionState, body: Buffer): Waiting {
 
 function keepStatement(state: SessionState, statement: ClientStatement): Waiting {
   if (state.skipping) return undefined
+  const { statements } = state
+  const keep = (): Undo => {
+    const before = statements.get(statement.name)
+    statements.set(statement.name, statement)
+    return () => (before === undefined ? statements.delete(statement.name) : statements.set(statement.name, before))
+  }
   if (statement.plan.text === '') {
-    state.statements.set(statement.name, statement)
-    state.answer(parseComplete)
+    state.answer(parseComplete, keep())
     return undefined
   }
   return whenHeld(state, statement, () => {
-    state.statements.set(statement.name, statement)
-    if (!sendParse(state, statement, true)) state.answer(parseComplete)
+    const undo = keep()
+    if (!sendParse(state, statement, undo)) state.answer(parseComplete, undo)
   })
 }
 
@@ -125,8 +130,6 @@ function onBind(state: SessionState, body: Buffer): Waiting {
   const portalName = body.toString('utf8', 0, portalEnd)
   const statement = findStatement(state, body.toString('utf8', portalEnd + 1, statementEnd))
   const { portalsMax } = state.judge.policy.limits
-  if (portalName !== '' && state.portals.has(portalName))
-    throw new SqlError({ code: '42P03', message: `cursor "${portalName}" already exists` })
   if (portalName !== '' && state.portals.size >= portalsMax)
     throw new SqlError({
       code: '54000',
@@ -145,8 +148,9 @@ function onBind(state: SessionState, body: Buffer): Waiting {
       exhausted: false,
     }
     if (known.plan.text === '') {
+      if (state.isAborted) throw state.failedError()
       state.portals.set(portalName, portal)
-      state.answer(bindComplete)
+      state.answer(bindComplete, () => state.portals.delete(portalName))
       return undefined
     }
     return whenHeld(state, known, () => {
@@ -157,7 +161,7 @@ function onBind(state: SessionState, body: Buffer): Waiting {
 }
 
 function sendBind(state: SessionState, portal: ClientPortal, portalName: Buffer, rest: Buffer): void {
-  sendParse(state, portal.statement, false)
+  sendParse(state, portal.statement)
   const name = upstreamName(state, portal.statement)
   const head = Buffer.allocUnsafe(5 + portalName.length + name.length + 1)
   head[0] = frontendType.bind
@@ -210,7 +214,7 @@ function onDescribe(state: SessionState, body: Buffer): Waiting {
       return undefined
     }
     return whenHeld(state, statement, () => {
-      sendParse(state, statement, false)
+      sendParse(state, statement)
       sendDescribe(state, statement, kind, upstreamName(state, statement))
     })
   })
@@ -224,18 +228,27 @@ function sendDescribe(state: SessionState, statement: ClientStatement, kind: 'S'
 
 function onClose(state: SessionState, body: Buffer): Waiting {
   const { kind, name } = decodeClose(body)
-  const portal = kind === 'P' ? (state.portals.get(name) ?? cursorPortal(state, name)) : undefined
-  if (kind === 'S') state.statements.delete(name)
-  else {
-    state.portals.delete(name)
-    state.cursors.delete(name)
-  }
-  if (portal === undefined || portal.plan.text === '' || state.lease.upstream === undefined) {
-    state.answer(closeComplete)
+  const { statements, portals, cursors } = state
+  if (kind === 'S') {
+    state.answer(closeComplete, takeOut(statements, name))
     return undefined
   }
-  state.expectations.add({ type: 'close', ours: false })
+  const portal = portals.get(name) ?? cursorPortal(state, name)
+  portals.delete(name)
+  const undo = takeOut(cursors, name)
+  if (portal === undefined || portal.plan.text === '' || state.lease.upstream === undefined) {
+    state.answer(closeComplete, undo)
+    return undefined
+  }
+  state.expectations.add({ type: 'close', ours: false, undo })
   state.seriesSent = true
   state.lease.write(encodeClose({ kind, name }))
   return undefined
+}
+
+function takeOut<T>(from: Map<string, T>, name: string): Undo | undefined {
+  const before = from.get(name)
+  if (before === undefined) return undefined
+  from.delete(name)
+  return () => from.set(name, before)
 }

@@ -25,6 +25,7 @@ export function loseUpstream(state: SessionState, error: SqlError): void {
   state.cursors.clear()
   state.seriesErrored = true
   for (const run of runsOf(pending)) state.records.lost(run, error)
+  for (const item of [...pending].reverse()) if ('undo' in item) item.undo?.()
   if (!state.starting) answerPending(state, pending, error, told)
   state.wakeDrained()
 }

@@ -1,5 +1,6 @@
 /** A client's prepared statements: judged, planned, and known to the upstream under a name of ours. */
 import { encodeClose, encodeParse } from '../wire/extended-query.ts'
+import type { Undo } from './expectation.ts'
 import { type Judged, upstreamKeyOf } from './judgement.ts'
 import type { Plan } from './plan.ts'
 import { RefusedStatement, refusalOf } from './refused.ts'
@@ -36,7 +37,7 @@ export function makeStatement(
       statementText: '',
     }
   }
-  checkVerdict(text, only)
+  checkVerdict(state, text, only)
   const plan = planFor(state, only, state.failed)
   const upstreamText = wholeText(text, only, plan)
   return {
@@ -94,8 +95,8 @@ export function currentStatement(
   return judged instanceof Promise ? judged.then(go) : go(judged)
 }
 
-/** Makes the upstream know the statement. False: it does already, nothing was sent. `shown`: the client waits for the answer. */
-export function sendParse(state: SessionState, statement: ClientStatement, shown: boolean): boolean {
+/** Makes the upstream know the statement. False: it does already, nothing was sent. `undo`: for a Parse of the client's own, which waits for the answer. */
+export function sendParse(state: SessionState, statement: ClientStatement, undo?: Undo): boolean {
   const upstream = state.lease.upstream!
   const key = statement.upstreamKey
   const isDoubtful = mayBeSkipped(state, key)
@@ -107,8 +108,9 @@ export function sendParse(state: SessionState, statement: ClientStatement, shown
       state.lease.write(encodeClose({ kind: 'S', name }))
     }
   } else upstream.unnamedStatement = key
-  state.parses.set(key, { place: state.expectations.place, series: state.series })
-  state.expectations.add({ type: 'parse', statement, shown, key, source: statement.source })
+  const { place } = state.expectations
+  state.parses.set(key, { place, series: state.series })
+  state.expectations.add({ type: 'parse', statement, undo, key, source: statement.source, place })
   state.seriesSent = true
   state.lease.write(
     encodeParse({

@@ -8,15 +8,13 @@ import { loseUpstream } from './losses.ts'
 import type { ReplyHost } from './replies.ts'
 import { StatementRun } from './run.ts'
 import { ownParameters, type SessionState, statusIdle, statusInTransaction } from './state.ts'
-import type { ClientStatement } from './statements.ts'
+import { type ClientStatement, dropPortals } from './statements.ts'
 
 export class ReplyEffects implements ReplyHost {
   private readonly state: SessionState
   /** After an error of ours in an extended series: nothing passes until its ReadyForQuery. */
   muted = false
   lost = false
-  /** Something was set that the client knows nothing of. */
-  private spoiled = false
   /** The server said why it is about to end the connection. */
   fatal: ServerReport | undefined
 
@@ -82,14 +80,9 @@ export class ReplyEffects implements ReplyHost {
     if ('exhausted' in counter && run.truncated !== undefined) counter.exhausted = true
     if (plan.dirties && upstream !== undefined) upstream.dirty = true
     // What the client knows nothing of is not its setting; the upstream may have it all the same.
-    if (unseen && plan.effect.type !== 'transaction' && changesContext(plan.effect, state.settings)) this.spoil()
+    if (unseen && plan.effect.type !== 'transaction' && changesContext(plan.effect, state.settings)) state.spoil()
     else applyEffect(state, plan.effect, tag, run.parameters)
     state.records.ended(run, undefined)
-  }
-
-  private spoil(): void {
-    this.spoiled = true
-    this.state.settingsInDoubt = true
   }
 
   runFailed(run: StatementRun, error: SqlErrorFields): void {
@@ -111,30 +104,33 @@ export class ReplyEffects implements ReplyHost {
     const { expectations } = state
     // A Sync that was sent ends the skipping; the client may be in its next series already.
     if (expectations.nextSync() === undefined) state.skipping = state.seriesOpen
-    for (let head = expectations.first; head !== undefined && head.type !== 'sync'; head = expectations.first) {
-      expectations.take()
-      this.forget(head)
+    const [failed, ...skipped] = expectations.takeSeries()
+    for (const item of skipped.reverse()) {
+      this.forget(item)
+      if ('undo' in item) item.undo?.()
     }
+    if (failed !== undefined) this.forget(failed)
+    if (failed?.type === 'parse' && failed.undo !== undefined) state.statements.delete(failed.statement.name)
   }
 
-  /** What never came to be: statements whose Parse failed or was skipped, portals whose Bind was. */
+  /** What never came to be upstream, of a message that failed or was skipped. */
   private forget(item: Expectation): void {
-    const { statements, portals, lease } = this.state
-    if (item.type === 'parse') {
-      lease.upstream?.statements.delete(item.key)
-      if (lease.upstream?.unnamedStatement === item.key) lease.upstream.unnamedStatement = undefined
-      if (item.shown && statements.get(item.statement.name) === item.statement) statements.delete(item.statement.name)
+    const { portals, parses, lease } = this.state
+    const { upstream } = lease
+    if (item.type === 'parse' && parses.get(item.key)?.place === item.place) {
+      upstream?.statements.delete(item.key)
+      if (upstream?.unnamedStatement === item.key) upstream.unnamedStatement = undefined
     } else if (item.type === 'close' && item.ours) {
       // What was to be closed for want of room is still there.
-      if (lease.upstream !== undefined) lease.upstream.dirty = true
+      if (upstream !== undefined) upstream.dirty = true
     } else if (item.type === 'bind' && portals.get(item.portal.name) === item.portal) portals.delete(item.portal.name)
   }
 
   parameterChanged(name: string, value: string): boolean {
-    const { parameters, lease } = this.state
+    const { parameters, lease, spoiled } = this.state
     // Destroys the connection where a pin is left: what was judged would mean something else there.
     lease.upstream?.report({ name, value })
-    if (this.spoiled || ownParameters.has(name) || parameters.get(name) === value) return false
+    if (spoiled || ownParameters.has(name) || parameters.get(name) === value) return false
     parameters.set(name, value)
     return !this.state.starting
   }
@@ -157,7 +153,7 @@ export class ReplyEffects implements ReplyHost {
   ready(status: number, item: Expectation): number | undefined {
     const { state } = this
     this.muted = false
-    this.spoiled = false
+    state.spoiled = false
     state.status = status
     if (status === statusIdle) this.endTransaction()
     else {
@@ -188,7 +184,7 @@ export class ReplyEffects implements ReplyHost {
     state.lost = undefined
     state.explicitTransaction = false
     state.transactionSince = 0
-    state.dropPortals()
+    dropPortals(state.portals, state.expectations)
     state.cursors.clear()
     if (!state.settingsReset) state.lease.settled(settings.wanted, settings.wantedKey)
     state.settingsReset = false

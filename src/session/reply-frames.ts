@@ -9,7 +9,7 @@ const headerBytes = 5
 export function isPlain(type: number, head: Expectation, failed: boolean): boolean {
   switch (type) {
     case backendType.parseComplete:
-      return head.type === 'parse' && head.shown
+      return head.type === 'parse' && head.undo !== undefined
     case backendType.bindComplete:
     case backendType.parameterDescription:
       return head.type === 'bind' || head.type === 'describe'
@@ -19,17 +19,13 @@ export function isPlain(type: number, head: Expectation, failed: boolean): boole
       return head.type === 'describe'
     case backendType.rowDescription:
       return head.type === 'describe' || head.type === 'query'
-    case backendType.commandComplete:
+    case backendType.commandComplete: {
+      const run = runOf(head)
+      return run !== undefined && isAsServed(run) && run.plan.tag === undefined && run.plan.notices.length === 0
+    }
     case backendType.portalSuspended: {
       const run = runOf(head)
-      return (
-        run !== undefined &&
-        run.truncated === undefined &&
-        run.refused === undefined &&
-        !run.plan.unseen &&
-        run.plan.tag === undefined &&
-        run.plan.notices.length === 0
-      )
+      return run !== undefined && isAsServed(run)
     }
     case backendType.emptyQueryResponse:
     case backendType.copyOutResponse:
@@ -40,6 +36,11 @@ export function isPlain(type: number, head: Expectation, failed: boolean): boole
     default:
       return false
   }
+}
+
+/** Its answer ends as the server's does. */
+function isAsServed(run: StatementRun): boolean {
+  return run.truncated === undefined && run.refused === undefined && !run.plan.unseen
 }
 
 /** The execution that is at work; undefined: none. */

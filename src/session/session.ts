@@ -6,6 +6,7 @@
  */
 import { SqlError, toSqlError } from '../errors.ts'
 import type { UpstreamOwner } from '../upstream/connection.ts'
+import { frontendType } from '../wire/message-types.ts'
 import { encodeErrorResponse } from '../wire/reports.ts'
 import { BackendScanner } from '../wire/scanner.ts'
 import type { SessionOptions } from './context.ts'
@@ -92,14 +93,14 @@ export class Session implements UpstreamOwner, Swept {
     try {
       pending = handleMessage(this.state, type, body)
     } catch (error) {
-      if (this.state.expectations.length === 0) return this.refuse(error, type)
+      if (this.state.expectations.length === 0) return this.refuse(error, type, body)
       pending = Promise.reject(error)
     }
     if (pending === undefined) return
     this.busy = true
     pending
       .catch(error => this.handleDrained(error, type, body))
-      .catch(error => this.refuse(error, type))
+      .catch(error => this.refuse(error, type, body))
       .finally(() => {
         this.busy = false
         this.readInbox()
@@ -124,8 +125,11 @@ export class Session implements UpstreamOwner, Swept {
   }
 
   /** Refuses the message at hand in the way of its protocol. */
-  private refuse(thrown: unknown, type: number): void {
+  private refuse(thrown: unknown, type: number, body: Buffer): void {
     const { state } = this
+    // The series has failed meanwhile: this was to be skipped.
+    if (state.skipping) return
+    if (type === frontendType.parse && body[0] === 0) state.statements.delete('')
     const error = this.record(toSqlError(thrown))
     if (error.code === 'XX000')
       state.options.services.log.error(

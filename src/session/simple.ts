@@ -35,14 +35,16 @@ function runJudged(state: SessionState, text: string, judged: Judged): Promise<v
     state.localReady()
     return undefined
   }
-  for (const statement of judged.statements) checkVerdict(text, statement)
+  for (const statement of judged.statements) checkVerdict(state, text, statement)
   return runFrom(state, text, judged, 0, false)
 }
 
 /** @throws RefusedStatement, its position led to the whole message */
-export function checkVerdict(text: string, statement: JudgedStatement): void {
+export function checkVerdict(state: SessionState, text: string, statement: JudgedStatement): void {
   const { verdict } = statement
   if (verdict.kind !== 'refuse') return
+  // In an aborted transaction Postgres looks no further than the grammar.
+  if (state.isAborted) throw new RefusedStatement(statement.text, state.failedError().fields(), verdict)
   const { position } = verdict.error
   const error =
     position === undefined
@@ -127,7 +129,7 @@ function continueAfter(
   if (state.seriesErrored || next >= judged.statements.length) return rollBack(state, wrapped, () => state.localReady())
   const go = (known: Judged): Promise<void> | undefined => {
     if (known.error !== undefined) throw refusalOf(text, known.error)
-    for (const statement of known.statements.slice(next)) checkVerdict(text, statement)
+    for (const statement of known.statements.slice(next)) checkVerdict(state, text, statement)
     return runFrom(state, text, known, next, wrapped)
   }
   const refused = (error: unknown): Promise<void> | undefined =>

@@ -50,7 +50,7 @@ async function judgeSetting(
   if (judged.error !== undefined || only === undefined) {
     throw judged.error ?? new SqlError({ code: '42704', message: `unrecognized configuration parameter "${name}"` })
   }
-  checkVerdict(text, only)
+  checkVerdict(state, text, only)
   const plan = planFor(state, only, false)
   if (plan.effect.type !== 'set' || !changesContext(plan.effect, state.settings)) return undefined
   return { text: verbatim.has(name) ? '' : plan.text, changes: plan.effect.changes }

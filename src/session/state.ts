@@ -5,7 +5,7 @@ import { encodeQuery, encodeReadyForQuery, flush, sync } from '../wire/query.ts'
 import { encodeErrorResponse } from '../wire/reports.ts'
 import type { SessionOptions } from './context.ts'
 import type { ClientState } from './effects.ts'
-import { Expectations } from './expectation.ts'
+import { Expectations, type Undo } from './expectation.ts'
 import { SessionJudge } from './judging.ts'
 import { Lease } from './lease.ts'
 import { quoteName } from './plan.ts'
@@ -15,7 +15,7 @@ import { refusalOf } from './refused.ts'
 import type { StatementRun } from './run.ts'
 import { ClientSettings, quoteValues } from './settings.ts'
 import { encodeBounded } from './simple.ts'
-import type { ClientCursor, ClientPortal, ClientStatement } from './statements.ts'
+import { type ClientCursor, type ClientPortal, type ClientStatement, dropPortals } from './statements.ts'
 
 /** Transaction status as ReadyForQuery gives it. */
 export const statusIdle = 0x49
@@ -47,6 +47,7 @@ export class SessionState implements ClientState {
   failed = false
   explicitTransaction = false
   settingsInDoubt = false
+  spoiled = false
   settingsReset = false
   /** The server's last transaction status. */
   status = statusIdle
@@ -116,15 +117,9 @@ export class SessionState implements ClientState {
     return this.cursors.get(name) ?? this.portals.get(name)
   }
 
-  /** A transaction is over. Portals of the series that are under way behind it stay. */
-  dropPortals(): void {
-    const { expectations, portals } = this
-    if (expectations.length === 0) return portals.clear()
-    for (const [name, portal] of portals) {
-      const isComing =
-        portal.plan.text === '' || expectations.some(item => item.type === 'bind' && item.portal === portal)
-      if (!isComing) portals.delete(name)
-    }
+  /** Every statement is refused up to the end of the transaction block: by us, or by the server. */
+  get isAborted(): boolean {
+    return this.failed || this.status === statusFailed
   }
 
   get inTransaction(): boolean {
@@ -136,14 +131,25 @@ export class SessionState implements ClientState {
   }
 
   /** Frames of ours for the client, behind what it is still owed. */
-  answer(bytes: Buffer): void {
+  answer(bytes: Buffer, undo?: Undo): void {
     if (this.expectations.length === 0) this.emit(bytes)
-    else this.expectations.add({ type: 'local', bytes })
+    else this.expectations.add({ type: 'local', bytes, undo })
+  }
+
+  /** The upstream has settings that are not the client's: it hears nothing of them, nor does the next borrower. */
+  spoil(): void {
+    this.spoiled = true
+    this.settingsInDoubt = true
   }
 
   /** An ErrorResponse of ours, in turn. */
   fail(error: SqlError): void {
     if (this.inTransaction) this.failed = true
+    else if (this.settings.inFlux && !this.explicitTransaction) {
+      // On Postgres the series' own transaction ends with the error, and what was set in it.
+      this.seriesErrored = true
+      this.spoil()
+    }
     this.refusedInSeries = true
     this.answer(encodeErrorResponse(error.fields()))
   }
@@ -279,7 +285,7 @@ export class SessionState implements ClientState {
   /** @param refused something of the series was refused by us */
   emitReady(refused: boolean): void {
     if (refused && this.status === statusInTransaction) this.failed = true
-    if (!this.inTransaction) this.dropPortals()
+    if (!this.inTransaction) dropPortals(this.portals, this.expectations)
     const status = this.requestDone()
     this.emit(encodeReadyForQuery(status === statusIdle ? 'I' : status === statusFailed ? 'E' : 'T'))
   }

@@ -1,4 +1,5 @@
 /** What a client has parsed, bound and declared. */
+import type { Expectations } from './expectation.ts'
 import type { Judged } from './judgement.ts'
 import type { Plan } from './plan.ts'
 import type { TextSource } from './position.ts'
@@ -38,4 +39,14 @@ export interface ClientPortal {
 export interface ClientCursor {
   rows: number
   bytes: number
+}
+
+/** A transaction is over, and its portals with it. Those of the series that are under way behind it stay. */
+export function dropPortals(portals: Map<string, ClientPortal>, expectations: Expectations): void {
+  if (expectations.length === 0) return portals.clear()
+  for (const [name, portal] of portals) {
+    const isComing =
+      portal.plan.text === '' || expectations.some(item => item.type === 'bind' && item.portal === portal)
+    if (!isComing) portals.delete(name)
+  }
 }
