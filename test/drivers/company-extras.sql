@@ -14,6 +14,6 @@ select pg_catalog.lo_from_bytea(4711, 'large');
 do $$ begin
   if current_setting('server_version_num')::int >= 150000 then
     execute 'create publication whole for tables in schema crm';
-    execute 'create publication some for table crm.orders (id, total) where (total > 5)';
+    execute 'create publication costly for table crm.orders (id, total) where (total > 5)';
   end if;
 end $$;

@@ -271,7 +271,7 @@ const commands = String.raw`
 \ddp *
 \dRs+ theirs
 \dRp+ whole
-\dRp+ some
+\dRp+ costly
 \dC+ *text*
 \dconfig *nothing_like_this*
 `
