@@ -67,9 +67,6 @@ function onSync(state: SessionState): Waiting {
 function onParse(state: SessionState, body: Buffer): Waiting {
   const { name, text, parameterTypes: asked } = decodeParse(body)
   const parameterTypes = declaredTypes(asked)
-  if (name !== '' && state.statements.has(name)) {
-    throw new SqlError({ code: '42P05', message: `prepared statement "${name}" already exists` })
-  }
   const { preparedStatementsMax } = state.judge.policy.limits
   if (name !== '' && state.statements.size >= preparedStatementsMax) {
     throw new SqlError({
@@ -88,6 +85,10 @@ function onParse(state: SessionState, body: Buffer): Waiting {
 function keepStatement(state: SessionState, statement: ClientStatement): Waiting {
   if (state.skipping) return undefined
   const { statements } = state
+  if (statement.name !== '' && statements.has(statement.name)) {
+    if (state.isAborted && !statement.plan.exits) throw state.failedError()
+    throw new SqlError({ code: '42P05', message: `prepared statement "${statement.name}" already exists` })
+  }
   const keep = (): Undo => {
     const before = statements.get(statement.name)
     statements.set(statement.name, statement)
