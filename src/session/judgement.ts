@@ -94,7 +94,7 @@ function refused(error: unknown): Judged {
 
 function cacheKey(text: string, parameterTypes: readonly number[], context: JudgementContext): string {
   const { policy, catalog, searchPath, databaseId } = context
-  return `${policy.version}\u0000${databaseId}\u0000${catalog.version}\u0000${catalog.major}\u0000${policy.role}\u0000${searchPath.join('\u0001')}\u0000${parameterTypes.join(',')}\u0000${text}`
+  return `${policy.version}\u0000${databaseId}\u0000${catalog.version}\u0000${catalog.major}\u0000${policy.role}\u0000${JSON.stringify(searchPath)}\u0000${parameterTypes.join(',')}\u0000${text}`
 }
 
 let upstreamKeysMade = 0

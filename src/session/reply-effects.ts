@@ -56,6 +56,8 @@ export class ReplyEffects implements ReplyHost {
     const { expectations } = state
     const head = expectations.first
     state.seriesErrored = true
+    // The server may complete what we refuse here, and keep what was set beside it: in doubt, it is not lent on.
+    if (state.lease.upstream !== undefined) state.lease.upstream.dirty = true
     state.emit(encodeErrorResponse(error.fields()))
     if (head?.type === 'query') {
       head.refused = true
