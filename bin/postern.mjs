@@ -10,6 +10,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 const launcher = fileURLToPath(import.meta.url)
 const root = dirname(dirname(launcher))
 
+// A shell that has demo.env for psql speaks of the gateway; our own connections go by our settings alone.
+for (const name of Object.keys(process.env)) if (/^PG[A-Z]+$/.test(name)) delete process.env[name]
+
 function isRecentEnough() {
   const [major, minor] = process.versions.node.split('.').map(Number)
   return major > 22 || (major === 22 && minor >= 18)

@@ -12,9 +12,9 @@ export function checkCommand(cli: Cli): Command {
   const command = withTenant(
     describeCommand('check', 'attack a database through its own login; say what does not hold and how to mend it', [
       'database check crm --tenant acme',
-      'database check crm --tenant acme --apply   # mends what an administrator can',
+      'database check crm --tenant acme --apply   # mends the locks that do not hold, grants on new tables',
     ]),
-  ).option('--apply', 'run what mends it')
+  ).option('--apply', 'make roles, pins and grants anew, and run what mends locks that do not hold')
   return command.action((alias: string, { tenant, apply }: { tenant: string; apply?: boolean }) =>
     runCommand(cli, command, run =>
       withStores(run, async (stores, administration) => {
@@ -51,7 +51,9 @@ function tell(run: Run, row: DatabaseRow, report: CheckReport): void {
     outcomes.filter(outcome => outcome.kind === kind && outcome.verdict !== 'held')
   for (const outcome of found('must-fail')) sayOutcome(run, style.red('✗'), outcome)
   if (found('guard-only').length > 0)
-    terminal.say('\nThese the guard alone stops; no privilege governs them, or only a superuser could take it away:')
+    terminal.say(
+      '\nThese the guard alone stops. No privilege governs them, or others may need what would take them away: that is yours to decide.',
+    )
   for (const outcome of found('guard-only')) sayOutcome(run, style.yellow('–'), outcome)
   tellTasks(run, report.superuserTasks)
   terminal.say('')
@@ -64,7 +66,7 @@ function tell(run: Run, row: DatabaseRow, report: CheckReport): void {
 
 function sayOutcome(run: Run, mark: string, { name, verdict, evidence, mend }: AttackOutcome): void {
   run.terminal.say(
-    `${mark} ${name}${verdict === 'unknown' ? ' (could not be told)' : ''}${evidence === null ? '' : `: ${evidence}`}`,
+    `${mark} ${name}${verdict === 'unknown' ? ' (could not be told)' : ''}${evidence === null || evidence === '' ? '' : `: ${evidence}`}`,
   )
   for (const sql of mend) run.terminal.say(run.terminal.style.dim(`    ${sql}`))
 }

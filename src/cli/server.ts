@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
+import type { Administration } from '../control/administration.ts'
 import {
   addServer,
   listServers,
@@ -9,6 +10,7 @@ import {
   setServerAddress,
   type TlsMode,
 } from '../control/servers.ts'
+import { tryAdministrator } from '../serve/provisioning.ts'
 import { parsePort, withStores } from './administer.ts'
 import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
 
@@ -44,7 +46,7 @@ function add(cli: Cli): Command {
     runCommand(cli, command, async run => {
       const address = await addressOf(run, options)
       await withStores(run, async (_, administration) =>
-        tell(run, await addServer(administration, name, address), 'added'),
+        tell(run, await addServer(administration, name, address), 'added', administration),
       )
     }),
   )
@@ -60,7 +62,7 @@ function set(cli: Cli): Command {
     runCommand(cli, command, async run => {
       const address = await addressOf(run, options)
       await withStores(run, async (_, administration) =>
-        tell(run, await setServerAddress(administration, name, address), 'set'),
+        tell(run, await setServerAddress(administration, name, address), 'set', administration),
       )
     }),
   )
@@ -137,8 +139,15 @@ export async function addressOf(run: Run, options: AddressOptions): Promise<Serv
   }
 }
 
-function tell(run: Run, row: ServerRow, what: string): void {
-  run.terminal.answer(shown(row), () => run.terminal.say(`server ${row.name} ${what}`))
+/** It is written down even where nobody answers yet; that is said. */
+async function tell(run: Run, row: ServerRow, what: string, { sealer }: Administration): Promise<void> {
+  const unreachable = await tryAdministrator(row, sealer)
+  run.terminal.answer({ ...shown(row), unreachable: unreachable?.message ?? null }, () => {
+    run.terminal.say(`server ${row.name} ${what}`)
+    if (unreachable === null) return
+    run.terminal.say(`! ${row.provisionerLogin} cannot get in now: ${unreachable.message}`)
+    run.terminal.say(`    Other credentials: postern server set ${row.name} --host ${row.host} --port ${row.port} --user …`)
+  })
 }
 
 /** Without what is sealed. */

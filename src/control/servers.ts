@@ -139,7 +139,7 @@ export function removeServer(administration: Administration, name: string): Prom
     if (left.rows.length > 0) {
       throw new SqlError({
         code: '2BP01',
-        message: `server ${JSON.stringify(name)} still has ${left.rows.length} databases`,
+        message: `server ${JSON.stringify(name)} still has databases (${left.rows.length})`,
         detail: left.rows.map(row => row.alias).join('\n'),
         hint: 'Remove these databases first.',
       })

@@ -103,7 +103,7 @@ async function remainsOf(client: ClientBase, tenantId: string): Promise<Remains>
 function refuseWhileAnythingRemains(name: string, remains: Remains, drop: string | undefined): void {
   const { databases, users } = remains
   const made = databases.filter(database => database.made)
-  const message = `tenant ${JSON.stringify(name)} still has ${databases.length} databases and ${users.length} users`
+  const message = `tenant ${JSON.stringify(name)} still has databases (${databases.length}) or users (${users.length})`
   if (made.length > 0) {
     const hint = `Drop the managed databases first: ${made.map(database => database.alias).join(', ')}.`
     throw new SqlError({ code: '2BP01', message, hint })

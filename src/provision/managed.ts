@@ -192,18 +192,25 @@ async function createSchemas(tenant: Query, options: ManagedOptions): Promise<vo
   })
 }
 
-/** The cluster's other databases that PUBLIC may connect to: the gates could enter them. */
+/** The cluster's other databases that PUBLIC may connect to: the gates could enter them. The one that we work from stays open to us. */
 async function openDatabases(query: Query): Promise<SuperuserTask[]> {
   const open = await query(
-    `select d.datname from pg_catalog.pg_database d
+    `select d.datname, case when d.datname = pg_catalog.current_database() then current_user end
+       from pg_catalog.pg_database d
       where d.datallowconn and pg_catalog.has_database_privilege('public', d.oid, 'connect')
       order by d.datname`,
   )
-  return open.map(([name]) => ({
-    reason: `every login of the cluster may connect to database "${name}"`,
-    database: 'postgres',
-    sql: `revoke connect on database ${quoteName(name ?? '')} from public`,
-  }))
+  return open.flatMap(([name, administrator]) => {
+    const database = quoteName(name ?? '')
+    const revoke = {
+      reason: `every login of the cluster may connect to database "${name}"`,
+      database: 'postgres',
+      sql: `revoke connect on database ${database} from public`,
+    }
+    if (administrator === null || administrator === undefined) return [revoke]
+    const sql = `grant connect on database ${database} to ${quoteName(administrator)}`
+    return [{ reason: 'Postern administers the cluster from there', database: 'postgres', sql }, revoke]
+  })
 }
 
 export function tempFileTask(

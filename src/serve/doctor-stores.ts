@@ -83,7 +83,7 @@ async function checkDatabase(config: Config, administration: Administration, row
       return {
         what,
         state: 'fault',
-        found: `${open.length} locks do not hold: ${open.map(({ name }) => name).join(', ')}`,
+        found: `not served, for it does not hold against: ${open.map(({ name }) => name).join(', ')}`,
         mend,
       }
     const filtered = facts?.filteredCatalogs === true

@@ -10,7 +10,7 @@ import { readLimitOverrides } from '../control/limits.ts'
 import { openGatePassword, setReader } from '../control/readers.ts'
 import type { Sealer } from '../control/sealer.ts'
 import { openProvisioner, type ServerRow } from '../control/servers.ts'
-import { SqlError } from '../errors.ts'
+import { SqlError, toSqlError } from '../errors.ts'
 import { defaultLimits } from '../guard/policy.ts'
 import { tableRulesOf } from '../guard/table-rules.ts'
 import { type Administrator, withAdministrator } from '../provision/administrator.ts'
@@ -146,6 +146,17 @@ export function administratorOf(server: ServerRow, sealer: Sealer): Administrato
     password: credentials.password,
     ssl: tlsOf(server),
     maintenanceDatabase: server.maintenanceDatabase,
+  }
+}
+
+/** Why a server's administrator cannot get in now; null where he can, or where the server has none. */
+export async function tryAdministrator(server: ServerRow, sealer: Sealer): Promise<SqlError | null> {
+  if (openProvisioner(server, sealer) === null) return null
+  try {
+    await withAdministrator(administratorOf(server, sealer), null, async () => {})
+    return null
+  } catch (error) {
+    return toSqlError(error)
   }
 }
 

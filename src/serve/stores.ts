@@ -47,8 +47,25 @@ export async function openStores(config: Config, log: Log, o: { readonly migrate
     return { control, keys, cluster, migrated, close }
   } catch (error) {
     await cluster?.stop()
-    throw error
+    throw cluster === undefined && isUnreachable(error) ? unreachable(error) : error
   }
+}
+
+/** The system's refusal, the server's of our login or of the database's name, or of TLS, which pg gives no code. */
+function isUnreachable(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false
+  if (!('code' in error)) return /SSL|timeout|terminated/.test(error.message)
+  return 'syscall' in error || error instanceof AggregateError || /^(28|3D)/.test(String(error.code))
+}
+
+function unreachable(error: Error): SqlError {
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error
+  const code = 'code' in error && /^(28|3D)/.test(String(error.code)) ? String(error.code) : '08001'
+  return new SqlError({
+    code,
+    message: `the control database cannot be reached: ${first instanceof Error ? first.message : String(first)}`,
+    hint: 'Is that server up, and does POSTERN_CONTROL_URL name it rightly? "postern doctor" tests all of it.',
+  })
 }
 
 async function readMasterKey(config: Config): Promise<Buffer> {

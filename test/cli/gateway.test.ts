@@ -53,6 +53,14 @@ describe('postern with a control database of ours', () => {
     })
   })
 
+  it('says in two lines that the control database is away', async () => {
+    const away = { ...env, POSTERN_CONTROL_URL: `postgres://nobody@127.0.0.1:${await freePort()}/nothing` }
+    expect(await runPostern(['gateway'], { cwd, env: away })).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^postern: the control database cannot be reached: .*\(08001\)\nhint: .*\n$/),
+    })
+  })
+
   it('migrates once, whoever else does so', async () => {
     const [one, other] = await Promise.all([run(['migrate', '--json']), run(['migrate', '--json'])])
     expect([one.code, other.code]).toEqual([0, 0])
@@ -60,6 +68,15 @@ describe('postern with a control database of ours', () => {
     expect(new Set(applied).size).toBe(applied.length)
     expect(applied.length).toBeGreaterThanOrEqual(3)
     expect((await run(['migrate'])).out).toBe('the control database is up to date\n')
+  })
+
+  it('writes a server down that its administrator cannot enter, and says so', async () => {
+    const added = await run(['server', 'add', 'wrong', ...serverOptions()], 'not the password\n')
+    expect(added).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/added\n! postgres cannot get in now: .*password/),
+    })
+    expect(await run(['server', 'remove', 'wrong'])).toMatchObject({ code: 0 })
   })
 
   it('takes a server and makes a managed database on it', async () => {

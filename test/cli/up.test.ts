@@ -40,6 +40,17 @@ describe('postern up', () => {
     })
   })
 
+  it('goes by its own settings where the shell has those of psql', async () => {
+    const shell = {
+      ...env,
+      PGHOST: 'nowhere.invalid',
+      PGUSER: 'alice@acme',
+      PGSSLMODE: 'verify-full',
+      PGOPTIONS: '-c nothing=1',
+    }
+    expect(await runPostern(['tenant', 'list'], { cwd, env: shell })).toMatchObject({ code: 0, err: '' })
+  })
+
   it('shows nothing of the other tenant', async () => {
     await asAlice(async alice => {
       const databases = await alice.query('select datname from pg_database')

@@ -150,6 +150,9 @@ describe('what the administrator lacks', () => {
     const { major } = await testCluster()
     const sql = superuserTasks.map(task => task.sql)
     expect(sql).toContain('revoke connect on database "postgres" from public')
+    expect(sql.indexOf(`grant connect on database "postgres" to "${administrator.user}"`)).toBe(
+      sql.indexOf('revoke connect on database "postgres" from public') - 1,
+    )
     expect(sql.some(text => text.includes('temp_file_limit'))).toBe(true)
     expect(sql.includes('revoke all on schema public from public')).toBe(major === 14)
   })
