@@ -9,7 +9,7 @@ export default defineConfig({
     maxWorkers: process.env.TEST_DATABASE_URL ? 1 : 2,
     globalSetup: ['test/support/global-setup.ts'],
     setupFiles: ['test/support/leaks.ts'],
-    testTimeout: 15_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
   },
 })
