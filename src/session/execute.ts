@@ -28,7 +28,7 @@ const cursorStatement: ClientStatement = {
 export function cursorPortal(state: SessionState, name: string): ClientPortal | undefined {
   if (!state.cursors.has(name)) return undefined
   const plan = { ...cursorStatement.plan, effect: { type: 'fetch' as const, cursor: name, move: false } }
-  return { name, statement: cursorStatement, plan, parameters: [], rows: 0, bytes: 0, exhausted: false }
+  return { name, statement: cursorStatement, plan, parameters: [], place: 0, rows: 0, bytes: 0, exhausted: false }
 }
 
 /** A portal, or the SQL cursor of that name, which is one on Postgres too. @throws SqlError 34000 */
@@ -38,6 +38,9 @@ export function withPortal(
   then: (portal: ClientPortal) => Promise<void> | undefined,
 ): Promise<void> | undefined {
   const portal = state.portals.get(name) ?? cursorPortal(state, name)
+  // Of a portal that the server does not know we must know ourselves whether its transaction is over.
+  if (portal?.plan.text === '' && state.expectations.length > 0)
+    return state.whenDrained(() => (state.skipping ? undefined : withPortal(state, name, then)))
   if (portal !== undefined) return then(portal)
   throw new SqlError({ code: '34000', message: `portal "${name}" does not exist` })
 }

@@ -22,8 +22,8 @@ export type Expectation =
   /** ParameterDescription (of a statement), then RowDescription or NoData. */
   | { readonly type: 'describe'; readonly statement: ClientStatement }
   | { readonly type: 'execute'; readonly run: StatementRun; readonly portal: ClientPortal }
-  /** CloseComplete; ours: not shown. */
-  | { readonly type: 'close'; readonly ours: boolean; readonly undo?: Undo | undefined }
+  /** CloseComplete; ours: not shown. `evicts`: for want of room. */
+  | { readonly type: 'close'; readonly ours: boolean; readonly evicts?: boolean; readonly undo?: Undo | undefined }
   /** ours: its ReadyForQuery is not the client's. */
   | { readonly type: 'sync'; readonly ours: boolean; refused: boolean }
   /** A Query message: one run per statement in it. `last`: its ReadyForQuery is the client's. */

@@ -21,10 +21,14 @@ import type { Undo } from './expectation.ts'
 import type { Judged } from './judgement.ts'
 import { declaredTypes } from './parameter-types.ts'
 import { currentStatement, makeStatement, sendParse, upstreamName } from './prepare.ts'
+import { refusalOf } from './refused.ts'
 import type { SessionState } from './state.ts'
 import type { ClientPortal, ClientStatement } from './statements.ts'
 
 type Waiting = Promise<void> | undefined
+
+/** The place of what was answered at once. */
+const answered = -1
 
 /** @returns a promise where the message has to wait for something. @throws SqlError: the series is skipped up to Sync */
 export function handleExtended(state: SessionState, type: number, body: Buffer): Waiting {
@@ -55,7 +59,7 @@ function onSync(state: SessionState): Waiting {
   state.seriesOpen = false
   if (state.seriesSent) {
     state.seriesSent = false
-    state.series++
+    state.unanswered.endSeries()
     state.expectations.add({ type: 'sync', ours: false, refused: state.refusedInSeries })
     state.refusedInSeries = false
     state.lease.write(sync)
@@ -66,6 +70,7 @@ function onSync(state: SessionState): Waiting {
 
 function onParse(state: SessionState, body: Buffer): Waiting {
   const { name, text, parameterTypes: asked } = decodeParse(body)
+  if (state.unanswered.isUncertain(name)) return whenCertain(state, () => onParse(state, body))
   const parameterTypes = declaredTypes(asked)
   const { preparedStatementsMax } = state.judge.policy.limits
   if (name !== '' && state.statements.size >= preparedStatementsMax) {
@@ -85,11 +90,12 @@ function onParse(state: SessionState, body: Buffer): Waiting {
 function keepStatement(state: SessionState, statement: ClientStatement): Waiting {
   if (state.skipping) return undefined
   const { statements } = state
+  if (state.isAborted && !statement.plan.exits) throw refusalOf(statement.text, state.failedError())
   if (statement.name !== '' && statements.has(statement.name)) {
-    if (state.isAborted && !statement.plan.exits) throw state.failedError()
     throw new SqlError({ code: '42P05', message: `prepared statement "${statement.name}" already exists` })
   }
   const keep = (): Undo => {
+    state.unanswered.touch(statement.name)
     const before = statements.get(statement.name)
     statements.set(statement.name, statement)
     return () => (before === undefined ? statements.delete(statement.name) : statements.set(statement.name, before))
@@ -115,6 +121,10 @@ function whenHeld(state: SessionState, statement: ClientStatement, then: () => v
   return undefined
 }
 
+function whenCertain(state: SessionState, then: () => Waiting): Waiting {
+  return state.whenDrained(() => (state.skipping ? undefined : then()))
+}
+
 function findStatement(state: SessionState, name: string): ClientStatement {
   const statement = state.statements.get(name)
   if (statement !== undefined) return statement
@@ -129,7 +139,9 @@ function onBind(state: SessionState, body: Buffer): Waiting {
   const statementEnd = body.indexOf(0, portalEnd + 1)
   if (portalEnd < 0 || statementEnd < 0) throw new SqlError({ code: '08P01', message: 'invalid Bind message' })
   const portalName = body.toString('utf8', 0, portalEnd)
-  const statement = findStatement(state, body.toString('utf8', portalEnd + 1, statementEnd))
+  const name = body.toString('utf8', portalEnd + 1, statementEnd)
+  if (state.unanswered.isUncertain(name)) return whenCertain(state, () => onBind(state, body))
+  const statement = findStatement(state, name)
   const { portalsMax } = state.judge.policy.limits
   if (portalName !== '' && state.portals.size >= portalsMax)
     throw new SqlError({
@@ -139,22 +151,30 @@ function onBind(state: SessionState, body: Buffer): Waiting {
     })
   return currentStatement(state, statement, known => {
     if (state.skipping) return undefined
-    const portal: ClientPortal = {
+    const isLocal = known.plan.text === ''
+    if (isLocal && state.expectations.length > 0) return whenCertain(state, () => onBind(state, body))
+    const taken = portalName === '' ? undefined : state.portals.get(portalName)
+    if (state.isAborted && !(known.plan.exits && !isLocal)) throw refusalOf(known.statementText, state.failedError())
+    if (taken !== undefined && (isLocal || taken.plan.text === ''))
+      throw new SqlError({ code: '42P03', message: `cursor "${portalName}" already exists` })
+    const bound = (place: number): ClientPortal => ({
       name: portalName,
       statement: known,
       plan: known.plan,
       parameters: parametersOf(known, body),
+      place,
       rows: 0,
       bytes: 0,
       exhausted: false,
-    }
-    if (known.plan.text === '') {
-      if (state.isAborted) throw state.failedError()
-      state.portals.set(portalName, portal)
-      state.answer(bindComplete, () => state.portals.delete(portalName))
+    })
+    if (isLocal) {
+      state.portals.set(portalName, bound(answered))
+      state.answer(bindComplete)
       return undefined
     }
     return whenHeld(state, known, () => {
+      sendParse(state, known)
+      const portal = bound(state.expectations.place)
       state.portals.set(portalName, portal)
       sendBind(state, portal, body.subarray(0, portalEnd + 1), body.subarray(statementEnd + 1))
     })
@@ -162,7 +182,6 @@ function onBind(state: SessionState, body: Buffer): Waiting {
 }
 
 function sendBind(state: SessionState, portal: ClientPortal, portalName: Buffer, rest: Buffer): void {
-  sendParse(state, portal.statement)
   const name = upstreamName(state, portal.statement)
   const head = Buffer.allocUnsafe(5 + portalName.length + name.length + 1)
   head[0] = frontendType.bind
@@ -207,6 +226,7 @@ function onDescribe(state: SessionState, body: Buffer): Waiting {
       return undefined
     })
   }
+  if (state.unanswered.isUncertain(name)) return whenCertain(state, () => onDescribe(state, body))
   return currentStatement(state, findStatement(state, name), statement => {
     if (state.skipping) return undefined
     if (statement.plan.text === '') {
@@ -231,6 +251,8 @@ function onClose(state: SessionState, body: Buffer): Waiting {
   const { kind, name } = decodeClose(body)
   const { statements, portals, cursors } = state
   if (kind === 'S') {
+    if (state.unanswered.isUncertain(name)) return whenCertain(state, () => onClose(state, body))
+    state.unanswered.touch(name)
     state.answer(closeComplete, takeOut(statements, name))
     return undefined
   }

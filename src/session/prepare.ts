@@ -99,17 +99,16 @@ export function currentStatement(
 export function sendParse(state: SessionState, statement: ClientStatement, undo?: Undo): boolean {
   const upstream = state.lease.upstream!
   const key = statement.upstreamKey
-  const isDoubtful = mayBeSkipped(state, key)
+  const isDoubtful = state.unanswered.mayLack(key) || (undo !== undefined && followsOthers(state))
   if (!isDoubtful && (upstream.statements.has(key) || upstream.unnamedStatement === key)) return false
   if (statement.cached) {
-    const evicted = upstream.statements.add(key)
-    for (const name of isDoubtful ? [key, ...evicted] : evicted) {
-      state.expectations.add({ type: 'close', ours: true })
+    // One of this name may be there: its Close, or what would have replaced it, may have been skipped.
+    for (const name of [key, ...upstream.statements.add(key)]) {
+      state.expectations.add({ type: 'close', ours: true, evicts: name !== key })
       state.lease.write(encodeClose({ kind: 'S', name }))
     }
   } else upstream.unnamedStatement = key
-  const { place } = state.expectations
-  state.parses.set(key, { place, series: state.series })
+  const place = state.unanswered.parse(key)
   state.expectations.add({ type: 'parse', statement, undo, key, source: statement.source, place })
   state.seriesSent = true
   state.lease.write(
@@ -122,11 +121,9 @@ export function sendParse(state: SessionState, statement: ClientStatement, undo?
   return true
 }
 
-/** Its Parse is under way in an earlier series: if that fails first, the server skips it, and would take another statement for this one. */
-function mayBeSkipped({ parses, expectations, series }: SessionState, key: string): boolean {
-  if (parses.size > 0 && expectations.length === 0) parses.clear()
-  const sent = parses.get(key)
-  return sent !== undefined && sent.series !== series && expectations.isPending(sent.place)
+/** A Parse of the client's own behind statements that may fail: the server is to refuse it as it refuses all that follows them. */
+function followsOthers({ expectations }: SessionState): boolean {
+  return expectations.length > (expectations.first?.type === 'replay' ? 1 : 0)
 }
 
 export function upstreamName(state: SessionState, statement: ClientStatement): string {

@@ -84,6 +84,10 @@ export class ReplyEffects implements ReplyHost {
     // What the client knows nothing of is not its setting; the upstream may have it all the same.
     if (unseen && plan.effect.type !== 'transaction' && changesContext(plan.effect, state.settings)) state.spoil()
     else applyEffect(state, plan.effect, tag, run.parameters)
+    if (plan.effect.type === 'transaction' && /^(?:commit|rollback)$/.test(plan.effect.op)) {
+      dropPortals(state.portals, state.expectations)
+      if (!plan.effect.chain) state.status = statusIdle
+    }
     state.records.ended(run, undefined)
   }
 
@@ -117,12 +121,12 @@ export class ReplyEffects implements ReplyHost {
 
   /** What never came to be upstream, of a message that failed or was skipped. */
   private forget(item: Expectation): void {
-    const { portals, parses, lease } = this.state
+    const { portals, unanswered, lease } = this.state
     const { upstream } = lease
-    if (item.type === 'parse' && parses.get(item.key)?.place === item.place) {
+    if (item.type === 'parse' && unanswered.isLatest(item.key, item.place)) {
       upstream?.statements.delete(item.key)
       if (upstream?.unnamedStatement === item.key) upstream.unnamedStatement = undefined
-    } else if (item.type === 'close' && item.ours) {
+    } else if (item.type === 'close' && item.evicts) {
       // What was to be closed for want of room is still there.
       if (upstream !== undefined) upstream.dirty = true
     } else if (item.type === 'bind' && portals.get(item.portal.name) === item.portal) portals.delete(item.portal.name)

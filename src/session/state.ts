@@ -16,6 +16,7 @@ import type { StatementRun } from './run.ts'
 import { ClientSettings, quoteValues } from './settings.ts'
 import { encodeBounded } from './simple.ts'
 import { type ClientCursor, type ClientPortal, type ClientStatement, dropPortals } from './statements.ts'
+import { Unanswered } from './unanswered.ts'
 
 /** Transaction status as ReadyForQuery gives it. */
 export const statusIdle = 0x49
@@ -71,10 +72,7 @@ export class SessionState implements ClientState {
   starting = false
   /** Why the open transaction is gone (said to the client once), or what failed while starting. */
   lost: SqlError | undefined
-  /** Where in the queue, and in which series, statements were last parsed on the upstream that is held. */
-  readonly parses = new Map<string, { readonly place: number; readonly series: number }>()
-  /** Counts Syncs. */
-  series = 0
+  readonly unanswered = new Unanswered(this.expectations)
   private drainWaiters: (() => void)[] = []
 
   constructor(options: SessionOptions, owner: UpstreamOwner) {
@@ -144,8 +142,8 @@ export class SessionState implements ClientState {
 
   /** An ErrorResponse of ours, in turn. */
   fail(error: SqlError): void {
-    if (this.inTransaction) this.failed = true
-    else if (this.settings.inFlux && !this.explicitTransaction) {
+    if (this.inTransaction || this.explicitTransaction) this.failed = true
+    else if (this.settings.inFlux) {
       // On Postgres the series' own transaction ends with the error, and what was set in it.
       this.seriesErrored = true
       this.spoil()
@@ -225,7 +223,7 @@ export class SessionState implements ClientState {
   endSeries(): void {
     if (!this.seriesSent) return
     this.seriesSent = false
-    this.series++
+    this.unanswered.endSeries()
     this.expectations.add({ type: 'sync', ours: true, refused: false })
     this.lease.write(sync)
   }

@@ -29,6 +29,8 @@ export interface ClientPortal {
   readonly plan: Plan
   /** Text values of the parameters, where the plan tracks a set_config. */
   readonly parameters: readonly (string | null)[]
+  /** Of its Bind among what is expected. */
+  readonly place: number
   rows: number
   bytes: number
   /** Has given all that the limits allow. */
@@ -43,10 +45,5 @@ export interface ClientCursor {
 
 /** A transaction is over, and its portals with it. Those of the series that are under way behind it stay. */
 export function dropPortals(portals: Map<string, ClientPortal>, expectations: Expectations): void {
-  if (expectations.length === 0) return portals.clear()
-  for (const [name, portal] of portals) {
-    const isComing =
-      portal.plan.text === '' || expectations.some(item => item.type === 'bind' && item.portal === portal)
-    if (!isComing) portals.delete(name)
-  }
+  for (const [name, { place }] of portals) if (!expectations.isPending(place)) portals.delete(name)
 }

@@ -148,7 +148,10 @@ export const conversations: Readonly<Record<string, readonly Step[]>> = {
   ],
   'a cursor is a portal': [
     query('begin'),
-    { send: [...one('declare srv cursor for select id, name from t order by id limit 6'), describePortal('srv'), sync], ready: 1 },
+    {
+      send: [...one('declare srv cursor for select id, name from t order by id limit 6'), describePortal('srv'), sync],
+      ready: 1,
+    },
     series(execute(2, 'srv')),
     query('fetch 1 from srv'),
     series(execute(0, 'srv')),
