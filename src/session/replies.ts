@@ -58,7 +58,9 @@ export class Replies implements ScanHandler {
 
   row(type: number, length: number): RowAction {
     const run = runOf(this.host.expectations.first)
-    if (run === undefined || this.host.lost || this.isUnseen(this.host.expectations.first)) return 'drop'
+    if (this.host.lost) return 'drop'
+    if (run === undefined) throw outOfTurn()
+    if (this.isUnseen(this.host.expectations.first)) return 'drop'
     const verdict = run.row(type, length)
     if (verdict === 'pass' || verdict === 'drop' || verdict === 'hold') return verdict
     this.cut = verdict

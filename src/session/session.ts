@@ -165,6 +165,7 @@ export class Session implements UpstreamOwner, Swept {
 
   private read(chunk: Buffer): void {
     const { state } = this
+    const { upstream } = state.lease
     this.reading = true
     try {
       this.scanner.push(chunk)
@@ -178,9 +179,15 @@ export class Session implements UpstreamOwner, Swept {
       if (error.code !== '57P03')
         state.options.services.log.error(log, 'the server broke the protocol, or a fault of ours')
       state.lease.discard(error.message)
+      // It may have been given back before.
+      upstream?.destroy(error.message)
       this.lose(error)
     } finally {
       this.reading = false
+      if (upstream !== state.lease.upstream && !this.scanner.isBetweenFrames) {
+        upstream?.destroy('it was given back in the middle of a message')
+        this.effects.lost = true
+      }
       if (this.effects.lost) this.scanner.reset()
       this.effects.lost = false
     }

@@ -52,6 +52,11 @@ export class BackendScanner {
     return this.streaming > 0 && this.streamPasses
   }
 
+  /** Nothing is half read. */
+  get isBetweenFrames(): boolean {
+    return this.streaming === 0 && this.partialBytes === 0
+  }
+
   /** Forgets a half read frame: the next bytes are another connection's. */
   reset(): void {
     this.partial = []
