@@ -18,7 +18,8 @@ export type Expectation =
       readonly key: string
       readonly source: TextSource | undefined
     }
-  | { readonly type: 'bind'; readonly portal: ClientPortal }
+  /** `before`: the portal of that name, which stays where the Bind fails. */
+  | { readonly type: 'bind'; readonly portal: ClientPortal; readonly before: ClientPortal | undefined }
   /** ParameterDescription (of a statement), then RowDescription or NoData. */
   | { readonly type: 'describe'; readonly statement: ClientStatement }
   | { readonly type: 'execute'; readonly run: StatementRun; readonly portal: ClientPortal }

@@ -1,6 +1,7 @@
 /** The extended protocol, message by message: manual, section 54.2.3. */
 import { SqlError } from '../errors.ts'
 import { isShown } from '../guard/settings.ts'
+import type { StatementKind } from '../guard/verdict.ts'
 import {
   bindComplete,
   closeComplete,
@@ -26,6 +27,9 @@ import type { SessionState } from './state.ts'
 import type { ClientPortal, ClientStatement } from './statements.ts'
 
 type Waiting = Promise<void> | undefined
+
+/** What an aborted transaction does not describe. */
+const givesRows: ReadonlySet<StatementKind> = new Set(['select', 'explain', 'fetch', 'show'])
 
 /** The place of what was answered at once. */
 const answered = -1
@@ -174,9 +178,7 @@ function onBind(state: SessionState, body: Buffer): Waiting {
     }
     return whenHeld(state, known, () => {
       sendParse(state, known)
-      const portal = bound(state.expectations.place)
-      state.portals.set(portalName, portal)
-      sendBind(state, portal, body.subarray(0, portalEnd + 1), body.subarray(statementEnd + 1))
+      sendBind(state, bound(state.expectations.place), body.subarray(0, portalEnd + 1), body.subarray(statementEnd + 1))
     })
   })
 }
@@ -189,7 +191,8 @@ function sendBind(state: SessionState, portal: ClientPortal, portalName: Buffer,
   portalName.copy(head, 5)
   head.write(name, 5 + portalName.length, 'latin1')
   head[head.length - 1] = 0
-  state.expectations.add({ type: 'bind', portal })
+  state.expectations.add({ type: 'bind', portal, before: state.portals.get(portal.name) })
+  state.portals.set(portal.name, portal)
   state.seriesSent = true
   state.lease.write(head)
   state.lease.write(rest)
@@ -221,6 +224,7 @@ function onDescribe(state: SessionState, body: Buffer): Waiting {
   const { kind, name } = decodeDescribe(body)
   if (kind === 'P') {
     return withPortal(state, name, portal => {
+      if (state.failed && givesRows.has(portal.plan.kind)) throw state.failedError()
       if (portal.plan.text === '') state.answer(noData)
       else sendDescribe(state, portal.statement, kind, name)
       return undefined

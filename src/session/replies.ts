@@ -256,5 +256,5 @@ function outOfTurn(): SqlError {
 function messageForClient(message: string, head: Expectation | undefined): string {
   if (head?.type !== 'bind' && head?.type !== 'describe') return message
   const { name } = head.type === 'bind' ? head.portal.statement : head.statement
-  return message.replace(/"postern_\d+"/, () => `"${name}"`)
+  return message.replace(/prepared statement "(?:postern_\d+)?"/, () => `prepared statement "${name}"`)
 }

@@ -129,7 +129,10 @@ export class ReplyEffects implements ReplyHost {
     } else if (item.type === 'close' && item.evicts) {
       // What was to be closed for want of room is still there.
       if (upstream !== undefined) upstream.dirty = true
-    } else if (item.type === 'bind' && portals.get(item.portal.name) === item.portal) portals.delete(item.portal.name)
+    } else if (item.type === 'bind' && portals.get(item.portal.name) === item.portal) {
+      if (item.before === undefined) portals.delete(item.portal.name)
+      else portals.set(item.portal.name, item.before)
+    }
   }
 
   parameterChanged(name: string, value: string): boolean {

@@ -64,7 +64,7 @@ const control = [
   'rollback to s',
   'release s',
   'commit and chain',
-  'start transaction isolation level repeatable read',
+  'start transaction read only',
 ]
 const settings = [
   "set datestyle to 'German'",
