@@ -19,6 +19,11 @@ const mayImport: { readonly [room: string]: readonly string[] | 'all' } = {
   provision: ['control', 'upstream', 'guard', 'wire'], // wire for SCRAM verifiers of the logins that it makes
   session: ['guard', 'upstream', 'wire'],
   gateway: ['session', 'identity', 'wire'],
+  budgets: [], // counts calls; stores are handed in
+  catalog: ['session', 'control', 'guard'], // guard: which tables may be read is decided in one place
+  materialize: ['session', 'control', 'provision', 'catalog'],
+  mcp: ['session', 'identity', 'catalog', 'materialize', 'control', 'budgets'],
+  worker: ['session', 'materialize', 'control', 'provision'],
   main: 'all',
   cli: 'all',
   embedded: 'all',
@@ -33,6 +38,11 @@ const isHanded: { readonly [room: string]: readonly string[] } = {
   provision: ['observe'],
   audit: ['observe'],
   control: ['guard', 'observe'],
+  budgets: ['observe'],
+  catalog: ['identity', 'observe'],
+  materialize: ['audit', 'identity', 'observe'],
+  mcp: ['audit', 'guard', 'observe', 'wire'],
+  worker: ['audit', 'observe'],
 }
 
 const fileLinesMax = 300
