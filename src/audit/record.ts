@@ -1,6 +1,6 @@
 /** What the audit log holds of one event, and where those who act hand it in. */
 
-export type AuditKind = 'statement-start' | 'statement' | 'login' | 'refusal' | 'administration'
+export type AuditKind = 'statement-start' | 'statement' | 'tool-call' | 'login' | 'refusal' | 'administration'
 
 /** The spool adds instance and sequence. Fields that are undefined are left out. */
 export interface AuditRecord {
@@ -19,6 +19,12 @@ export interface AuditRecord {
   readonly database?: string | undefined
   readonly session: string
   readonly requestId: string
+  /** W3C Trace Context: 32 digits of hex. */
+  readonly traceId?: string | undefined
+  /** What the principal showed itself with: the id of its API key, of its token. Never the secret. */
+  readonly credential?: string | undefined
+  /** The MCP tool that was called. Its arguments are `detail.arguments`, without secrets; the sink redacts SQL in them. */
+  readonly tool?: string | undefined
   readonly statementKind?: string | undefined
   /** As the client sent it. The sink redacts it. */
   readonly text?: string | undefined
@@ -27,6 +33,8 @@ export interface AuditRecord {
   /** SHA-256 in hex of the whole text, where the text is not kept whole. */
   readonly textHash?: string | undefined
   readonly textBytes?: number | undefined
+  /** The same for statements that differ in constants alone. The sink makes it where it is not given. */
+  readonly fingerprint?: string | undefined
   readonly relations?: readonly string[] | undefined
   readonly verdict?: string | undefined
   readonly reason?: string | undefined
