@@ -13,19 +13,44 @@ import type { Sink } from './sink.ts'
 export interface Collected {
   readonly columns: readonly Required<Column>[]
   readonly rows: readonly (readonly (string | null)[])[]
+  /** Values of which only the beginning was kept, with their whole length in bytes. */
+  readonly cuts: readonly Cut[]
+  /** Rows that came and were not kept: `keepBytes` was reached. */
+  readonly rowsLeftOut: number
   /** CommandComplete's tag; '' for an empty statement. */
   readonly tag: string
   readonly notices: readonly ServerReport[]
 }
 
+export interface Cut {
+  /** Index into `rows`. */
+  readonly row: number
+  readonly column: number
+  readonly bytes: number
+}
+
+/** What is kept of an answer. */
+export interface Keep {
+  /** Of one value; what is longer is cut there. */
+  readonly cellBytes: number
+  /** Of all values together; whole rows only, the first always. */
+  readonly bytes: number
+}
+
 const frameMaxBytes = 1024 * 1024 * 1024
 const headerBytes = 5
+const everything: Keep = { cellBytes: frameMaxBytes, bytes: Number.MAX_SAFE_INTEGER }
 
 /** Decodes what a session answers. One statement at a time. */
 export class CollectingSink implements Sink {
+  /** Of the statement that is asked next. */
+  keep: Keep = everything
   private readonly reader = new FrameReader(frameMaxBytes)
   private columns: readonly Required<Column>[] = []
   private rows: (string | null)[][] = []
+  private cuts: Cut[] = []
+  private keptBytes = 0
+  private rowsLeftOut = 0
   private tag = ''
   private notices: ServerReport[] = []
   private error: SqlError | undefined
@@ -54,10 +79,10 @@ export class CollectingSink implements Sink {
         this.columns = decodeRowDescription(body)
         return
       case backendType.dataRow:
-        this.rows.push(decodeDataRow(body).map(value => value?.toString('utf8') ?? null))
+        this.takeRow(decodeDataRow(body))
         return
       case backendType.copyData:
-        this.rows.push([body.toString('utf8')])
+        this.takeRow([body])
         return
       case backendType.commandComplete:
         this.tag = decodeCommandComplete(body)
@@ -75,15 +100,38 @@ export class CollectingSink implements Sink {
     }
   }
 
+  private takeRow(values: readonly (Buffer | null)[]): void {
+    const { cellBytes, bytes } = this.keep
+    let size = 0
+    for (const value of values) size += Math.min(value?.length ?? 0, cellBytes)
+    if (this.rowsLeftOut > 0 || (this.keptBytes + size > bytes && this.rows.length > 0)) {
+      this.rowsLeftOut++
+      return
+    }
+    this.keptBytes += size
+    const row = this.rows.length
+    this.rows.push(
+      values.map((value, column) => {
+        if (value === null) return null
+        if (value.length <= cellBytes) return value.toString('utf8')
+        this.cuts.push({ row, column, bytes: value.length })
+        return value.toString('utf8', 0, characterStart(value, cellBytes))
+      }),
+    )
+  }
+
   private settle(): void {
-    const { columns, rows, tag, notices, error, done } = this
+    const { columns, rows, cuts, rowsLeftOut, tag, notices, error, done } = this
     this.columns = []
     this.rows = []
+    this.cuts = []
+    this.keptBytes = 0
+    this.rowsLeftOut = 0
     this.tag = ''
     this.notices = []
     this.error = undefined
     this.done = undefined
-    done?.(error ?? { columns, rows, tag, notices })
+    done?.(error ?? { columns, rows, cuts, rowsLeftOut, tag, notices })
   }
 
   pendingBytes(): number {
@@ -96,6 +144,13 @@ export class CollectingSink implements Sink {
     this.ended = true
     this.done?.(this.error ?? new SqlError({ code: '57P01', message: 'the session has ended' }))
   }
+}
+
+/** The first byte at or before `at` that begins a character. */
+function characterStart(value: Buffer, at: number): number {
+  let start = at
+  while (start > 0 && (value[start]! & 0xc0) === 0x80) start--
+  return start
 }
 
 /** Runs one statement with text parameters. @throws SqlError */

@@ -1,13 +1,15 @@
 /** Judging on behalf of one session: under its policy, its search_path and the newest catalog. */
 import { SqlError } from '../errors.ts'
 import type { Policy } from '../guard/policy.ts'
-import type { SessionOptions } from './context.ts'
+import type { NarrowLimits, SessionOptions } from './context.ts'
 import type { Judged, JudgementContext } from './judgement.ts'
 import { type ClientSettings, unquoteValues } from './settings.ts'
 
 export class SessionJudge {
   private readonly options: SessionOptions
   private readonly settings: ClientSettings
+  private narrowedFrom: Policy | undefined
+  private narrowed: Policy | undefined
   private known: JudgementContext | undefined
   private knownParseKey = ''
   private knownKey = ''
@@ -18,7 +20,14 @@ export class SessionJudge {
   }
 
   get policy(): Policy {
-    return this.options.database.policyOf(this.options.principal)
+    const { database, principal, limits } = this.options
+    const policy = database.policyOf(principal)
+    if (limits === undefined) return policy
+    if (this.narrowedFrom !== policy || this.narrowed === undefined) {
+      this.narrowedFrom = policy
+      this.narrowed = narrowPolicy(policy, limits)
+    }
+    return this.narrowed
   }
 
   /** Changes whenever a verdict might: under which policy, catalog and settings a text is judged now. */
@@ -60,6 +69,23 @@ export class SessionJudge {
     await this.options.database.refreshCatalog()
     return this.options.services.judgement.judge(text, parameterTypes, this.context())
   }
+}
+
+/** The lesser of each limit. Verdicts depend on limits: the version tells them apart. */
+export function narrowPolicy(policy: Policy, limits: NarrowLimits): Policy {
+  const own = policy.limits
+  const least = (given: number | undefined, most: number) => Math.min(given ?? most, most)
+  const narrowed = {
+    ...own,
+    rowsMax: least(limits.rowsMax, own.rowsMax),
+    bytesMax: least(limits.bytesMax, own.bytesMax),
+    statementTimeoutMs: least(limits.statementTimeoutMs, own.statementTimeoutMs),
+    wallClockMs: least(limits.wallClockMs, own.wallClockMs),
+    atRowLimit: limits.atRowLimit === 'refuse' ? limits.atRowLimit : own.atRowLimit,
+  }
+  const { rowsMax, bytesMax, statementTimeoutMs, wallClockMs, atRowLimit } = narrowed
+  const version = `${policy.version}/${rowsMax}/${bytesMax}/${statementTimeoutMs}/${wallClockMs}/${atRowLimit}`
+  return { ...policy, version, limits: narrowed }
 }
 
 const unknownNames: ReadonlySet<string> = new Set(['unknown-relation', 'unknown-function'])

@@ -14,7 +14,8 @@ export class StatementRecords {
   }
 
   private base(kind: AuditRecord['kind'], text: string): AuditRecord {
-    const { principal, database, door, client, id, services } = this.options
+    const { principal, database, door, client, id, services, origin } = this.options
+    const from = origin?.()
     return {
       time: services.now(),
       kind,
@@ -25,7 +26,9 @@ export class StatementRecords {
       tenant: principal.tenantName,
       database: database.alias,
       session: id,
-      requestId: `${id}.${this.requests}`,
+      requestId: from?.requestId ?? `${id}.${this.requests}`,
+      traceId: from?.traceId,
+      credential: principal.credential ?? undefined,
       text,
       address: client.address,
       applicationName: client.applicationName,
@@ -51,6 +54,8 @@ export class StatementRecords {
   ended(run: StatementRun, error: SqlErrorFields | undefined): void {
     if (run.ended || run.plan.unseen) return
     run.ended = true
+    run.endedAtMs = this.options.services.now()
+    this.options.onEnded?.(run)
     this.options.services.audit.append({
       ...this.base('statement', run.text),
       statementKind: run.plan.kind,
@@ -59,7 +64,7 @@ export class StatementRecords {
       rows: run.rows,
       bytes: run.bytes,
       waitMs: run.waitMs,
-      runMs: this.options.services.now() - run.startedAtMs,
+      runMs: run.endedAtMs - run.startedAtMs,
       ...(run.truncated === undefined ? {} : { reason: `truncated: ${run.truncated}` }),
       ...(error === undefined ? {} : { sqlstate: error.code }),
     })

@@ -18,6 +18,7 @@ export class StatementRun {
   /** For error positions; undefined: our own words ran. */
   readonly source: TextSource | undefined
   readonly startedAtMs: number
+  endedAtMs = 0
   readonly waitMs: number
   readonly counter: ClientPortal | ClientCursor
   /** Of the portal, as text, where the plan tracks a set_config. */

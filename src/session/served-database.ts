@@ -12,6 +12,8 @@ export interface SessionPrincipal {
   readonly name: string
   /** `alice@acme` */
   readonly login: string
+  /** What revocation names: an API key's id, a token's; null or left out: the password. */
+  readonly credential?: string | null
   /** Milliseconds since the epoch, or null: never. */
   readonly expiresAt: number | null
 }

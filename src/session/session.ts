@@ -68,6 +68,10 @@ export class Session implements UpstreamOwner, Swept {
     return this.state.parameters
   }
 
+  get hasEnded(): boolean {
+    return this.ended
+  }
+
   /** No transaction open, nothing in flight, no Sync owed: an operator may end the session here without loss. */
   get idle(): boolean {
     const { seriesOpen, expectations, inTransaction } = this.state

@@ -6,7 +6,7 @@ import { encodeErrorResponse } from '../wire/reports.ts'
 import type { SessionOptions } from './context.ts'
 import type { ClientState } from './effects.ts'
 import { Expectations, type Undo } from './expectation.ts'
-import { SessionJudge } from './judging.ts'
+import { narrowPolicy, SessionJudge } from './judging.ts'
 import { Lease } from './lease.ts'
 import { quoteName } from './plan.ts'
 import type { PlanContext } from './planning.ts'
@@ -77,7 +77,9 @@ export class SessionState implements ClientState {
 
   constructor(options: SessionOptions, owner: UpstreamOwner) {
     const { principal, database, services } = options
-    const { limits, schemas } = database.policyOf(principal)
+    const policy = database.policyOf(principal)
+    const { limits } = options.limits === undefined ? policy : narrowPolicy(policy, options.limits)
+    const schemas = options.searchPath ?? policy.schemas
     this.options = options
     this.settings = new ClientSettings(
       new Map([

@@ -9,6 +9,7 @@ import { createParser } from '../../src/guard/parse.ts'
 import { defaultLimits, type Limits, type Policy } from '../../src/guard/policy.ts'
 import { reviewCatalog } from '../../src/guard/review.ts'
 import { VerdictCache } from '../../src/guard/verdict-cache.ts'
+import type { Principal, Scope } from '../../src/identity/principal.ts'
 import type { Administrator } from '../../src/provision/administrator.ts'
 import { withAdministrator } from '../../src/provision/administrator.ts'
 import { defaultGatePins } from '../../src/provision/gate.ts'
@@ -16,6 +17,8 @@ import { grantAll } from '../../src/provision/grants.ts'
 import { dropManaged, grantManagedTables, provisionManaged } from '../../src/provision/managed.ts'
 import { databaseRoles } from '../../src/provision/names.ts'
 import { readCatalog } from '../../src/provision/snapshot.ts'
+import { type CallerDatabase, CallerSessions } from '../../src/session/callers.ts'
+import type { Door } from '../../src/session/context.ts'
 import { Judgement } from '../../src/session/judgement.ts'
 import type { ServedDatabase } from '../../src/session/served-database.ts'
 import { openSession } from '../../src/session/session.ts'
@@ -51,7 +54,10 @@ export interface Served {
   readonly gateway: RawTarget
   /** The superuser, at the same database. */
   readonly direct: RawTarget
-  readonly database: ServedDatabase
+  readonly database: CallerDatabase
+  /** Sessions for single statements, as another door than the gateway has them. Closed by `stop`. */
+  callers(door: Door): CallerSessions
+  readonly principal: Principal
   readonly records: AuditRecord[]
   /** What was logged as an error: the end of the test fails where any is left. */
   readonly faults: unknown[]
@@ -99,7 +105,12 @@ export async function serve(options: ServedOptions): Promise<Served> {
   let catalog: CatalogSnapshot = reviewCatalog(await readCatalog(sql => first.query(sql)), text =>
     parser.parseNow(text),
   )
-  const database: ServedDatabase = {
+  const sweep = new Sweep(Date.now)
+  const schemas = options.schemas ?? ['crm']
+  const database: CallerDatabase = {
+    about: { kind: 'managed', schemas, defaultSchema: schemas[0]!, state: 'serving' },
+    sessions: sweep,
+    ready: async () => {},
     id,
     tenant: 'acme',
     name,
@@ -121,7 +132,6 @@ export async function serve(options: ServedOptions): Promise<Served> {
     flush: () => {},
     healthy: true,
   }
-  const sweep = new Sweep(Date.now)
   const judgement = new Judgement(parser, new VerdictCache(16 * 1024 * 1024))
   const verifier = await makeVerifier(password)
   const faults: unknown[] = []
@@ -139,10 +149,12 @@ export async function serve(options: ServedOptions): Promise<Served> {
     name: 'alice',
     login: 'alice@acme',
     role: 'analyst' as const,
-    scopes: new Set<never>(),
+    scopes: new Set<Scope>(['data:read', 'schema:provision', 'materialize:run', 'knowledge:write']),
     via: 'scram' as const,
     expiresAt: null,
   }
+  const services = { audit, parser, judgement, log, now: Date.now }
+  const opened: CallerSessions[] = []
   const gateway = await createGateway({
     host: '127.0.0.1',
     port: 0,
@@ -160,7 +172,7 @@ export async function serve(options: ServedOptions): Promise<Served> {
         database,
         door: 'wire',
         id: randomUUID(),
-        services: { audit, parser, judgement, sweep, log, now: Date.now },
+        services: { ...services, sweep },
       }),
     audit,
     log,
@@ -177,6 +189,12 @@ export async function serve(options: ServedOptions): Promise<Served> {
       database: name,
     },
     database,
+    principal,
+    callers(door) {
+      const callers = new CallerSessions({ services, door })
+      opened.push(callers)
+      return callers
+    },
     records,
     faults,
     administrator,
@@ -184,6 +202,7 @@ export async function serve(options: ServedOptions): Promise<Served> {
       policy = policyOf(options, limits)
     },
     async stop() {
+      for (const callers of opened) await callers.close()
       await gateway.close(100)
       await pool.close()
       first.destroy('the test is over')
