@@ -1,7 +1,7 @@
 /** What the schema found wrong, in words that say where it was said and what to write instead. */
 import type { z } from 'zod'
 import type { Leaf } from './leaves.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../nearest.ts'
 
 export function schemaFaults(
   issues: readonly z.core.$ZodIssue[],
