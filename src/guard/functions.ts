@@ -38,7 +38,9 @@ function findFunctions(judgement: Judgement, names: readonly string[]): readonly
   const database = names.at(-3)
   if (database !== undefined && database !== judgement.context.catalog.database) return []
   const candidates: Candidate[] = []
-  for (const place of schema === undefined ? judgement.path : [schema]) {
+  // Up to 15 json_object is no word of the grammar: what the tree has under pg_catalog is looked up on the path there.
+  const looked = schema === undefined || (name === 'json_object' && judgement.context.catalog.major < 16)
+  for (const place of looked ? judgement.path : [schema]) {
     candidates.push(...findIn(judgement, place, name))
   }
   return candidates

@@ -23,6 +23,8 @@ export const storedCode = `
   create type comp as (a dom);
   create type comp_over as (b comp);
   create table held (d dom);
+  create domain who as regrole;
+  create table owned (r regrole);
   create type range_over as range (subtype = text);
   create operator === (function = noisy_int, leftarg = int, rightarg = int);
   create operator !== (function = noisy, rightarg = text);
@@ -62,6 +64,7 @@ export const storedCode = `
   create function "json_arrayagg"(x text) returns text language sql security definer as $$ select 'LEAK-RAN' $$;
   create function "json_table"(x text) returns text language sql security definer as $$ select 'LEAK-RAN' $$;
   create function "merge_action"() returns text language sql security definer as $$ select 'LEAK-RAN' $$;
+  create function "json_object"(x text) returns text language sql security definer as $$ select 'LEAK-RAN' $$;
   create function pg_backend_pid() returns int language plpgsql as $$ begin raise notice 'LEAK-RAN'; return 1; end $$;
 `
 
@@ -75,6 +78,8 @@ export const storedBySuperuser = `
   grant select on crm.far, crm.view_far to public;
   create function crm.int_json(i int) returns json language plpgsql as $$ begin raise notice 'LEAK-RAN'; return '1'; end $$;
   create cast (int as json) with function crm.int_json(int);
+  create function pg_catalog.leak_text(x text) returns text language sql as $$ select 'LEAK-RAN' $$;
+  create function pg_catalog.leak_row(x anyelement) returns text language sql as $$ select 'LEAK-RAN' $$;
 `
 
 const rowCalls = [
@@ -104,6 +109,7 @@ export const storedCodeShapes: readonly Shape[] = [
     "select leak.leak from jsonb_populate_record(null::users, '{}') as leak",
     "select leak.leak from json_populate_recordset(null::users, '[{}]') as leak",
     'select leak.leak from unnest(array(select u from users u limit 1)) as leak',
+    'select leak_any.leak_any from users a join users b using (id) as leak_any',
     'select leak.leak from unnest(array[null::users], array[1]) as leak',
     'select leak.leak from rows from (unnest(array[null::users])) as leak',
     "select leak_any.leak_any from json_to_record('{}') as leak_any (a int)",
@@ -225,7 +231,19 @@ export const storedCodeShapes: readonly Shape[] = [
     "select json_serialize('x')",
     'select merge_action()',
   ].map(sql => query(sql, { until: 16 })),
-  ...["select json_array('x')", "select json_arrayagg('x')"].map(sql => query(sql, { until: 15 })),
+  ...["select json_array('x')", "select json_object('x')", "select json_arrayagg('x')"].map(sql =>
+    query(sql, { until: 15 }),
+  ),
+  ...[
+    "select leak_text('x')",
+    "select pg_catalog.leak_text('x')",
+    "select ('x'::text).leak_text",
+    'select u.leak_row from users u',
+    'select (u).leak_row from users u',
+    "select '10'::who",
+    'select json_populate_record(null::owned, \'{"r": "10"}\')',
+    "select coalesce(null, r, '10') from owned",
+  ].map(sql => query(sql)),
   query('select pg_backend_pid()'),
   query('select crm.pg_backend_pid()'),
   statement('call leak_call()'),
