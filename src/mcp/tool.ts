@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { CallLimiter } from '../budgets/call-limiter.ts'
 import type { CatalogService } from '../catalog/catalog-service.ts'
 import type { KnowledgeBase } from '../catalog/knowledge-base.ts'
+import type { ParsedText } from '../guard/parse.ts'
 import type { Principal, Scope } from '../identity/principal.ts'
 import type { Runs } from '../materialize/runs.ts'
 import type { Schemas } from '../materialize/schemas.ts'
@@ -76,6 +77,7 @@ export interface ToolContext {
   /** Undefined where the caller asked for none. `done` need not grow: the progress that is sent does. */
   readonly progress: ((message: string, count?: { readonly done: number; readonly total?: number }) => void) | undefined
   readonly confirm: Confirm
+  readonly cursors: ToolCursors
   readonly client: { readonly address: string; readonly applicationName: string }
   readonly requestId: string
   readonly traceId: string | undefined
@@ -96,6 +98,16 @@ export type Confirm = (about: {
   readonly code: string | undefined
 }) => Promise<void>
 
+/**
+ * Where the next page begins, as a text that the caller hands back unread. It is good for the same caller, tool, target
+ * and arguments (but those that only shape a page: `cursor`, `max_rows`, `format`, `limit`), for an hour.
+ */
+export interface ToolCursors {
+  seal(position: string): string
+  /** @throws SqlError 22023 where it is not good */
+  open(cursor: string): string
+}
+
 /** The databases that are served. */
 export interface DatabaseDirectory {
   all(tenantId: string): readonly CallerDatabase[]
@@ -112,6 +124,8 @@ export interface ToolServices {
   readonly runs: Runs
   readonly limiter: CallLimiter
   readonly limits: ToolLimits
+  /** By the server's own grammar. @throws SqlError 42601 */
+  readonly parse: (text: string) => ParsedText
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
