@@ -7,6 +7,8 @@ import { z } from 'zod'
 import { schemaFaults } from './config/faults.ts'
 import { type Environment, overlay, readConfigFile, readEnvironment } from './config/layers.ts'
 import { type Leaf, leavesOf } from './config/leaves.ts'
+import { ratesSettings, redisSettings } from './config/rates.ts'
+import { schemasConfig } from './config/schemas.ts'
 import { Secret } from './config/secret.ts'
 import { SqlError } from './errors.ts'
 import { defaultGatewayLimits } from './gateway/limits.ts'
@@ -157,6 +159,9 @@ export const configSchema = z.strictObject({
   gateway: gateway.prefault({}),
   pool: pool.prefault({}),
   limits: limits.prefault({}),
+  rates: ratesSettings,
+  redis: redisSettings,
+  schemas: schemasConfig.prefault({}),
   audit: audit.prefault({}),
   log: log.prefault({}),
 })
