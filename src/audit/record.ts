@@ -17,6 +17,8 @@ export interface AuditRecord {
   readonly tenant?: string | undefined
   /** The database's alias. */
   readonly database?: string | undefined
+  /** The tenant's schema that was meant, where the door has one. */
+  readonly schema?: string | undefined
   readonly session: string
   readonly requestId: string
   /** W3C Trace Context: 32 digits of hex. */

@@ -1,14 +1,18 @@
 /** Carries the spool to postern.audit_log, in batches, for as long as it takes. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
+import { linkOf } from './chain.ts'
+import { openSigner, type Sealer, type Signer } from './signing.ts'
 import type { Spool } from './spool.ts'
-import { keepApart, type SpoolFile } from './spool-folder.ts'
+import { keepApart, keptApart, type SpoolFile } from './spool-folder.ts'
 import { readBatch } from './spool-reader.ts'
 import { insertLines, preparePartitions } from './store.ts'
 
 export interface ShipperOptions {
   readonly spool: Spool
   readonly pool: Pool
+  /** Opens the key that signs how far the log goes. */
+  readonly sealer: Sealer
   /** Milliseconds since the epoch. */
   readonly clock: () => number
   readonly batchMaxBytes?: number | undefined
@@ -36,6 +40,7 @@ export class Shipper {
   private path: string | undefined
   private offset = 0
   private failures = 0
+  private signer: Signer | undefined
   private preparedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ShipperOptions) {
@@ -115,8 +120,10 @@ export class Shipper {
 
   /** Halves a batch that the database cannot take until it is down to the line that is at fault. */
   private async ship(file: SpoolFile, lines: Buffer): Promise<void> {
+    const { pool, sealer } = this.options
+    this.signer ??= await openSigner(pool, sealer)
     try {
-      await insertLines(this.options.pool, file.instance, lines.toString('utf8'))
+      await insertLines(pool, file.instance, lines.toString('utf8'), this.signer)
     } catch (error) {
       const fault = faultOf(error)
       if (fault === 'away') throw error
@@ -151,7 +158,9 @@ export class Shipper {
   private keepLine(file: SpoolFile, line: Buffer, cause: unknown): void {
     const { spool } = this.options
     const path = keepApart(spool.dir, `${file.instance}.unreadable.jsonl`, line)
-    spool.note('audit record kept apart', { path, bytes: line.length, cause: String(cause) })
+    // With its place in the chain: who verifies it goes on over the gap by this.
+    const link = linkOf(line.toString('utf8').trimEnd())
+    spool.note(keptApart, { path, bytes: line.length, cause: String(cause), instance: file.instance, ...link })
   }
 
   private async keepTornEnd(file: SpoolFile): Promise<number> {

@@ -5,30 +5,43 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { SqlError } from '../errors.ts'
+import { genesisOf, linkOf } from './chain.ts'
 
-/** `<instance>.<sequence of the first record>.jsonl`: the newest file always stays, so both outlive every restart. */
+/**
+ * `<instance>.<sequence of the first record>.<hash of its predecessor>.jsonl`: the newest file always stays, so all three
+ * outlive every restart, whatever was shipped.
+ */
 export interface SpoolFile {
   readonly path: string
   readonly instance: string
   readonly firstSequence: number
+  /** Undefined: written before there was a chain. */
+  readonly previous: string | undefined
   readonly bytes: number
 }
 
 export interface RecoveredSpool {
   readonly instance: string
   readonly nextSequence: number
+  /** The hash of the next record's predecessor. */
+  readonly previous: string
+  /** The instance whose last records cannot be read, so that its chain has no end to go on from. */
+  readonly begunAfter: string | undefined
   /** Oldest first. */
   readonly files: readonly SpoolFile[]
   /** A last line that was never written to its end, and where it is kept now. */
   readonly torn: { readonly path: string; readonly bytes: number } | undefined
 }
 
-const filePattern = /^(.+)\.(\d{16})\.jsonl$/
+const filePattern = /^(.+?)\.(\d{16})(?:\.([0-9a-f]{64}))?\.jsonl$/
 const tailBytes = 1024 * 1024
 
-export function spoolFilePath(dir: string, instance: string, firstSequence: number): string {
-  return join(dir, `${instance}.${String(firstSequence).padStart(16, '0')}.jsonl`)
+export function spoolFilePath(dir: string, instance: string, firstSequence: number, previous: string): string {
+  return join(dir, `${instance}.${String(firstSequence).padStart(16, '0')}.${previous}.jsonl`)
 }
+
+/** The act in the record that tells of a line that the log could not take. */
+export const keptApart = 'audit record kept apart'
 
 /** Where lines go that cannot be shipped. */
 export function keptApartFolder(dir: string): string {
@@ -54,19 +67,35 @@ export function lockSpool(dir: string): { release(): void } {
   return { release: () => lock.close() }
 }
 
-/** To be called under the lock. Moves a torn last line apart, and finds where the sequence goes on. */
+/** To be called under the lock. Moves a torn last line apart, and finds where sequence and chain go on. */
 export function recoverSpool(dir: string): RecoveredSpool {
   const files = listFiles(dir)
   const last = files.at(-1)
-  if (last === undefined) return { instance: makeInstance(), nextSequence: 1, files, torn: undefined }
+  if (last === undefined) return { ...beginChain(1), begunAfter: undefined, files, torn: undefined }
   const torn = moveTornLine(dir, last)
   const left = torn === undefined ? last : { ...last, bytes: last.bytes - torn.bytes }
-  return {
-    instance: last.instance,
-    nextSequence: sequenceAfter(left),
-    files: [...files.slice(0, -1), left],
-    torn,
-  }
+  return { ...continueChain(left), files: [...files.slice(0, -1), left], torn }
+}
+
+type ChainStart = Pick<RecoveredSpool, 'instance' | 'nextSequence' | 'previous'>
+
+function beginChain(nextSequence: number): ChainStart {
+  const instance = makeInstance()
+  return { instance, nextSequence, previous: genesisOf(instance) }
+}
+
+/** After the last line that can be read; where there are lines and none can, with a chain of its own. */
+function continueChain(file: SpoolFile): ChainStart & { begunAfter: string | undefined } {
+  const { instance, firstSequence } = file
+  const start = { instance, begunAfter: undefined, previous: file.previous ?? genesisOf(instance) }
+  if (file.bytes === 0) return { ...start, nextSequence: firstSequence }
+  const lines = readTail(file, tailBytes).toString('utf8').split('\n')
+  const links = lines.flatMap(line => linkOf(line) ?? []).filter(link => link.sequence >= firstSequence)
+  const last = links.at(-1)
+  // Numbers go on, since by them files are in order: by as many as the file could hold.
+  if (last === undefined) return { ...beginChain(firstSequence + file.bytes), begunAfter: instance }
+  const hash = links.findLast(link => link.hash !== undefined)?.hash
+  return { ...start, nextSequence: last.sequence + 1, previous: hash ?? start.previous }
 }
 
 /** Appends bytes to a file of the folder kept-apart, and waits for the disk. @returns the file's path */
@@ -108,7 +137,8 @@ function listFiles(dir: string): SpoolFile[] {
     const match = filePattern.exec(name)
     if (match === null) continue
     const path = join(dir, name)
-    files.push({ path, instance: match[1]!, firstSequence: Number(match[2]), bytes: fs.statSync(path).size })
+    const [, instance, first, previous] = match
+    files.push({ path, instance: instance!, firstSequence: Number(first), previous, bytes: fs.statSync(path).size })
   }
   return files.sort((a, b) => a.firstSequence - b.firstSequence)
 }
@@ -127,16 +157,6 @@ function moveTornLine(dir: string, file: SpoolFile): { path: string; bytes: numb
     fs.closeSync(fd)
   }
   return { path, bytes: torn.length }
-}
-
-/** After the last line that can be read; where none can, after as many as the file could hold. */
-function sequenceAfter(file: SpoolFile): number {
-  const lines = readTail(file, tailBytes).toString('utf8').split('\n')
-  for (const line of lines.reverse()) {
-    const sequence = Number(/^\{"sequence":(\d+),/.exec(line)?.[1])
-    if (Number.isSafeInteger(sequence) && sequence >= file.firstSequence) return sequence + 1
-  }
-  return file.firstSequence + file.bytes
 }
 
 function readTail(file: SpoolFile, bytesMax: number): Buffer {

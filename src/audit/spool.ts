@@ -1,10 +1,12 @@
 /** Audit records on the local disk, until they are shipped: nothing that was flushed is lost when the process is killed. */
 import * as fs from 'node:fs'
 import { SqlError } from '../errors.ts'
-import { encodeRecord, type Literals } from './encode.ts'
+import { hashRecord, toLine } from './chain.ts'
+import { encodeRecord } from './encode.ts'
 import type { AuditKind, AuditRecord, AuditSink } from './record.ts'
 import { lockSpool, recoverSpool, type SpoolFile, spoolFilePath, syncFolder } from './spool-folder.ts'
 import { SpoolWriter } from './spool-writer.ts'
+import { type Literals, StatementTexts } from './statement-texts.ts'
 
 export interface SpoolOptions {
   readonly dir: string
@@ -44,7 +46,10 @@ export class Spool implements AuditSink {
   private readonly sealed: SpoolFile[]
   private sealedBytes: number
   private writer: SpoolWriter
+  private readonly texts: StatementTexts
+  /** Of the next record: its number, and the hash of its predecessor. */
   private sequence: number
+  private previous: string
   private fault: SqlError | undefined
   private readonly timer: NodeJS.Timeout
   private syncing: Promise<void> | undefined
@@ -56,7 +61,9 @@ export class Spool implements AuditSink {
     this.lock = lock
     this.dir = options.dir
     this.instance = recovered.instance
+    this.texts = new StatementTexts(options.literals)
     this.sequence = recovered.nextSequence
+    this.previous = recovered.previous
     this.fileMaxBytes = options.fileMaxBytes ?? 16 * 1024 * 1024
     this.sealed = recovered.files.filter(file => file.bytes > 0)
     for (const file of recovered.files) if (file.bytes === 0) fs.rmSync(file.path)
@@ -64,6 +71,7 @@ export class Spool implements AuditSink {
     this.writer = this.openWriter()
     this.timer = setInterval(() => this.tick(), options.fsyncEveryMs ?? 100)
     this.timer.unref()
+    if (recovered.begunAfter !== undefined) this.note('audit chain begins anew', { after: recovered.begunAfter })
     if (recovered.torn !== undefined) this.note('audit spool mended', recovered.torn)
   }
 
@@ -81,8 +89,11 @@ export class Spool implements AuditSink {
     if (!this.healthy && beginnings.has(record.kind)) throw this.refusal()
     const { spoolMaxBytes } = this.options
     if (this.usedBytes > spoolMaxBytes + spoolMaxBytes / 16) throw this.refusal()
-    if (!this.writer.add(encodeRecord(record, this.sequence, this.options.literals))) throw this.refusal()
+    const body = encodeRecord(record, this.sequence, this.texts)
+    const hash = hashRecord(this.previous, body)
+    if (!this.writer.add(toLine(body, hash))) throw this.refusal()
     this.sequence++
+    this.previous = hash
   }
 
   /** @throws SqlError 57P03; what could not be written stays, and is tried again */
@@ -177,9 +188,10 @@ export class Spool implements AuditSink {
   }
 
   private openWriter(): SpoolWriter {
-    const path = spoolFilePath(this.dir, this.instance, this.sequence)
+    const { instance, sequence: firstSequence, previous } = this
+    const path = spoolFilePath(this.dir, instance, firstSequence, previous)
     const writer = new SpoolWriter(
-      { path, instance: this.instance, firstSequence: this.sequence, bytes: 0 },
+      { path, instance, firstSequence, previous, bytes: 0 },
       this.options.pendingMaxBytes ?? 4 * 1024 * 1024,
     )
     syncFolder(this.dir)

@@ -29,7 +29,7 @@ export function queryCommand(cli: Cli): Command {
         const { runStatement, withDatabase } = await import('../serve/one-database.ts')
         const { principal, row } = await findCaller(stores.control, options)
         const answer = await withDatabase(run.config, stores, run.log, row, one =>
-          runStatement(one, stores.control, principal, sql, run.log),
+          runStatement(one, stores, principal, sql, run.log),
         )
         const format = run.terminal.json ? formatJson : formats[options.format]
         if (answer.columns.length > 0) run.terminal.write(format(answer))

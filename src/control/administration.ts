@@ -7,7 +7,7 @@ export interface Administration {
   readonly sealer: Sealer
   readonly actor: Actor
   /** Writes the record in the same transaction as the act: audit's `insertRecord`. */
-  readonly record: (client: ClientBase, record: ActRecord) => Promise<void>
+  readonly record: (client: ClientBase, record: ActRecord, sealer: Sealer) => Promise<void>
 }
 
 export interface Actor {
@@ -56,7 +56,7 @@ export async function administer<T>(
     await client.query('begin')
     await client.query('select version from postern.config_version for update')
     const [result, act] = await work(client)
-    await administration.record(client, recordOf(administration.actor, act))
+    await administration.record(client, recordOf(administration.actor, act), administration.sealer)
     await client.query('commit')
     return result
   } catch (error) {

@@ -1,11 +1,11 @@
 /** The audit of a process that serves: its spool on the disk, and what carries it to the control database. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Pool } from 'pg'
 import { Shipper } from '../audit/shipper.ts'
 import { openSpool, type Spool } from '../audit/spool.ts'
 import type { Config } from '../config.ts'
 import type { Log } from '../observe/log.ts'
+import type { Stores } from './stores.ts'
 
 export interface Audit {
   readonly sink: Spool
@@ -14,7 +14,7 @@ export interface Audit {
 }
 
 /** @throws SqlError 55006 where another process has the spool */
-export function openAudit(config: Config, control: Pool, log: Log): Audit {
+export function openAudit(config: Config, stores: Pick<Stores, 'control' | 'keys'>, log: Log): Audit {
   const dir = config.audit.dir ?? join(config.dataDir, 'spool')
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const sink = openSpool({
@@ -27,7 +27,8 @@ export function openAudit(config: Config, control: Pool, log: Log): Audit {
   })
   const shipper = new Shipper({
     spool: sink,
-    pool: control,
+    pool: stores.control,
+    sealer: stores.keys,
     clock: Date.now,
     onFault: error =>
       error === undefined

@@ -41,7 +41,7 @@ export async function startServing(config: Config, stores: Stores, log: Log): Pr
     for (const close of closers.splice(0).reverse()) await close()
   }
   try {
-    const audit = openAudit(config, stores.control, log)
+    const audit = openAudit(config, stores, log)
     closers.push(() => audit.close(auditDrainMs))
     const parser = await createParser()
     closers.push(() => parser.close())

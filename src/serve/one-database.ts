@@ -1,8 +1,7 @@
 /** One database opened for one command: judged and run as for every door, in a process of its own. */
 import { randomInt, randomUUID } from 'node:crypto'
-import type { Pool } from 'pg'
 import type { AuditRecord } from '../audit/record.ts'
-import { insertRecord } from '../audit/store.ts'
+import { insertRecords } from '../audit/store.ts'
 import type { Config } from '../config.ts'
 import type { DatabaseRow } from '../control/database-rows.ts'
 import { readLimitOverrides } from '../control/limits.ts'
@@ -46,7 +45,7 @@ export async function withDatabase<T>(
 /** Runs one statement through a session. Its records are in the audit log before its answer is given. @throws SqlError */
 export async function runStatement(
   { served, parser }: OneDatabase,
-  control: Pool,
+  stores: Pick<Stores, 'control' | 'keys'>,
   principal: Principal,
   text: string,
   log: Log,
@@ -70,15 +69,6 @@ export async function runStatement(
     return await collect(session, sink, text, [])
   } finally {
     await session.close()
-    await writeRecords(control, records)
-  }
-}
-
-async function writeRecords(control: Pool, records: readonly AuditRecord[]): Promise<void> {
-  const client = await control.connect()
-  try {
-    for (const record of records) await insertRecord(client, record)
-  } finally {
-    client.release()
+    await insertRecords(stores.control, records, stores.keys)
   }
 }

@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { genesisOf, toLine } from '../../src/audit/chain.ts'
 import { encodeRecord, lineMaxChars } from '../../src/audit/encode.ts'
+import { StatementTexts } from '../../src/audit/statement-texts.ts'
 import { statement } from './fixture.ts'
 
 function encoded(
   more: Parameters<typeof statement>[1],
   literals: 'redact' | 'keep' = 'redact',
 ): Record<string, unknown> {
-  const line = encodeRecord(statement(1, more), 5, literals)
+  const line = toLine(encodeRecord(statement(1, more), 5, new StatementTexts(literals)), genesisOf('here'))
   expect(line.endsWith('}\n')).toBe(true)
   expect(line.indexOf('\n')).toBe(line.length - 1)
   return JSON.parse(line)
@@ -51,7 +53,7 @@ test('no record makes a line longer than may be', () => {
       text: long,
     }),
     1,
-    'keep',
+    new StatementTexts('keep'),
   )
   expect(line.length).toBeLessThan(lineMaxChars)
   expect(JSON.parse(line)).toMatchObject({ detail: { shortenedFromChars: expect.any(Number) }, text_bytes: 400_000 })
