@@ -1,5 +1,6 @@
 /** Where a tool works: the database and the schema that its caller means. */
 import { z } from 'zod'
+import { SqlError } from '../errors.ts'
 import type { SchemaRow } from '../materialize/schemas.ts'
 import type { CallerDatabase } from '../session/callers.ts'
 import type { ToolContext } from './tool.ts'
@@ -26,5 +27,11 @@ export async function resolveTarget(context: ToolContext): Promise<Target> {
   const database = services.directory.find(principal, target.database)
   if (target.schema === undefined) return { database, schema: database.about.defaultSchema, row: undefined }
   const row = await services.schemas.resolve(principal, database, target.schema)
-  return { database, schema: row?.name ?? target.schema, row }
+  if (row !== undefined) return { database, schema: row.name, row }
+  if (database.about.schemas.includes(target.schema)) return { database, schema: target.schema, row }
+  throw new SqlError({
+    code: '3F000',
+    message: `schema "${target.schema}" does not exist in database "${database.alias}"`,
+    hint: `There is ${database.about.schemas.join(', ')}; list_schemas shows those that you provisioned.`,
+  })
 }

@@ -1,0 +1,82 @@
+/** What every call answers with: the same facts as structure and as text, since hosts show their model one or the other. */
+import { randomBytes } from 'node:crypto'
+import type { SqlError } from '../errors.ts'
+import { type ToolError, toolErrorOf } from './codes.ts'
+import type { ToolAnswer } from './tool.ts'
+
+export interface CallAbout {
+  readonly tenant: string | undefined
+  readonly requestId: string
+  readonly timingMs: number
+}
+
+/** As it goes out, apart from the protocol. */
+export interface Envelope {
+  readonly structured: Record<string, unknown>
+  readonly text: string
+  readonly isError: boolean
+  readonly meta: Record<string, unknown>
+}
+
+export function successEnvelope(answer: ToolAnswer<unknown>, about: CallAbout): Envelope {
+  const { data, database, schema, warnings = [], untrusted = false } = answer
+  const text = answer.text ?? JSON.stringify(data)
+  return {
+    structured: {
+      success: true,
+      data,
+      tenant_id: about.tenant ?? null,
+      database: database ?? null,
+      schema: schema ?? null,
+      warnings,
+      timing_ms: about.timingMs,
+      request_id: about.requestId,
+    },
+    text: [
+      untrusted ? fence(text) : text,
+      ...warnings.map(warning => `warning: ${warning}`),
+      footer([
+        database === undefined ? '' : `${database}${schema === undefined ? '' : `.${schema}`}`,
+        `${about.timingMs} ms`,
+        `request ${about.requestId}`,
+      ]),
+    ].join('\n'),
+    isError: false,
+    meta: { 'postern/request_id': about.requestId, ...(untrusted ? { 'postern/untrusted': true } : {}) },
+  }
+}
+
+export function failureEnvelope(error: SqlError, cancelled: boolean, about: CallAbout): Envelope {
+  const told = toolErrorOf(error, cancelled)
+  return {
+    structured: {
+      success: false,
+      error: told,
+      tenant_id: about.tenant ?? null,
+      timing_ms: about.timingMs,
+      request_id: about.requestId,
+    },
+    text: [...linesOf(told), footer([`${about.timingMs} ms`, `request ${about.requestId}`])].join('\n'),
+    isError: true,
+    meta: { 'postern/request_id': about.requestId },
+  }
+}
+
+function linesOf({ code, sqlstate, message, detail, hint, retry_after_s }: ToolError): string[] {
+  return [
+    `${code} (SQLSTATE ${sqlstate}): ${message}`,
+    ...(detail === undefined ? [] : [`detail: ${detail}`]),
+    ...(hint === undefined ? [] : [`hint: ${hint}`]),
+    ...(retry_after_s === undefined ? [] : [`retry after ${retry_after_s} s`]),
+  ]
+}
+
+function footer(parts: readonly string[]): string {
+  return `[${parts.filter(part => part !== '').join(' · ')}]`
+}
+
+/** Marks that nothing in the text can have foreseen. */
+function fence(text: string): string {
+  const mark = `data-${randomBytes(6).toString('hex')}`
+  return `<${mark}>\n${text}\n</${mark}>`
+}
