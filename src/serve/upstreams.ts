@@ -6,7 +6,8 @@ import { SqlError } from '../errors.ts'
 import type { AttackContext } from '../provision/attack-steps.ts'
 import { assertGate, type ExpectedGate } from '../provision/gate.ts'
 import { type AttackConnection, type AttackReport, attackDatabase } from '../provision/self-attack.ts'
-import { connectUpstream, type Upstream, type UpstreamOptions } from '../upstream/connection.ts'
+import { connectUpstream, type Upstream } from '../upstream/connection.ts'
+import type { UpstreamOptions } from '../upstream/upstream-options.ts'
 import { neverProvisioned } from './provisioning.ts'
 
 export interface GateWay {
@@ -32,7 +33,12 @@ export function gateWayOf(row: DatabaseRow, sealer: Sealer, connectTimeoutMs: nu
       // A login of ours is pinned to its role; one that stood already is switched as it connects.
       role: row.ownerRole === null ? (reader.readerRole ?? undefined) : undefined,
     },
-    expected: { login: reader.gateLogin, reader: reader.readerRole ?? reader.gateLogin, exact: row.ownerRole !== null },
+    expected: {
+      login: reader.gateLogin,
+      reader: reader.readerRole ?? reader.gateLogin,
+      exact: row.ownerRole !== null,
+      trust: row.trust,
+    },
   }
 }
 
@@ -63,7 +69,8 @@ export function attackGate(way: GateWay, row: DatabaseRow): Promise<AttackReport
 
 export function attackContextOf(way: GateWay, row: DatabaseRow): AttackContext {
   const otherRoles = [row.ownerRole, row.liveRole, row.server.provisionerLogin].filter(role => role !== null)
-  return { ...way.expected, kind: row.kind, otherRoles, schemas: row.schemas, database: row.dbname }
+  const provisioned = row.provisioned.map(({ name }) => name)
+  return { ...way.expected, kind: row.kind, otherRoles, schemas: row.schemas, provisioned, database: row.dbname }
 }
 
 export async function attackerOf(way: GateWay): Promise<AttackConnection> {

@@ -11,21 +11,7 @@ import { type Login, login, ProtocolRefused } from './login.ts'
 import { OwnQuery } from './own-query.ts'
 import { checkPins, pins, readMajor } from './pins.ts'
 import { StatementLru } from './statements.ts'
-
-export interface UpstreamOptions {
-  /** Name or address; an absolute path is the folder of a Unix socket. */
-  readonly host: string
-  readonly port: number
-  readonly database: string
-  readonly user: string
-  readonly password: string
-  readonly tls: TlsSettings
-  /** For all of it: name look-up, TLS, login. Also for each cancel request. */
-  readonly connectTimeoutMs: number
-  readonly applicationName: string
-  /** The role that the connection starts as, and falls back to; undefined: what the login itself is set to. */
-  readonly role?: string | undefined
-}
+import type { UpstreamOptions } from './upstream-options.ts'
 
 /** Who has the connection now: gets everything that comes while it is the owner. */
 export interface UpstreamOwner {
@@ -102,7 +88,7 @@ export class Upstream {
   lastUsedAtMs = this.createdAtMs
 
   owner: UpstreamOwner | undefined
-  /** Called once, at once, when the connection must not be used any more. The pool's. */
+  /** Called once: at once when the connection was destroyed, when the server has let go of it where it was retired. The pool's. */
   onDestroyed: (() => void) | undefined
 
   /** State that the session keeps here between borrowers. */
@@ -172,9 +158,17 @@ export class Upstream {
 
   /** Ends the connection at once: it is in doubt. `reason` is for the log. */
   destroy(reason: string): void {
-    if (this.#destroyed) return
     this.#end(reason)
     this.#socket.destroy()
+  }
+
+  /** Says goodbye and throws away what still comes: what runs may be something that no cancel stops, and lasts until it has ended. */
+  retire(reason: string): void {
+    if (this.#destroyed) return
+    this.#destroyed = true
+    this.#reason = reason
+    this.#socket.resume()
+    this.#socket.end(terminate)
   }
 
   /** Ends an idle connection with a goodbye, so that the server has nothing to complain of. */
@@ -277,11 +271,18 @@ export class Upstream {
     this.#reason ??= reason
     if (this.#destroyed) return
     this.#destroyed = true
-    this.onDestroyed?.()
+    this.#notify()
+  }
+
+  #notify(): void {
+    const { onDestroyed } = this
+    this.onDestroyed = undefined
+    onDestroyed?.()
   }
 
   #onClose(): void {
-    this.#end('the connection was closed')
+    if (!this.#destroyed) this.#end('the connection was closed')
+    else this.#notify()
     this.#query?.settle(this.#query.answer.error ?? this.#lost())
     const owner = this.owner
     this.owner = undefined

@@ -7,16 +7,7 @@ import { IdleUpstreams } from './idle-upstreams.ts'
 import { poolClosed, serverDown, tooBusy, waitAborted } from './pool-errors.ts'
 import type { Member, PoolGroup } from './pool-group.ts'
 import { type PoolOptions, poolDefaults } from './pool-options.ts'
-
-export interface PoolStats {
-  readonly key: string
-  readonly idle: number
-  readonly held: number
-  readonly connecting: number
-  readonly waiting: number
-  /** No connection, and the last attempt failed. */
-  readonly down: boolean
-}
+import type { PoolStats } from './pool-stats.ts'
 
 interface Waiter {
   readonly claim: Claim
@@ -32,6 +23,8 @@ export class Pool implements Member {
   readonly #idle: IdleUpstreams
   readonly #backoff: Backoff
   readonly #held = new Map<Upstream, Claim>()
+  /** Discarded, and the server has not let go of them: among the held ones. */
+  readonly #retired = new Set<Upstream>()
   readonly #queue = new FairQueue<Waiter>()
   readonly #closing = new AbortController()
   #open = 0
@@ -121,15 +114,27 @@ export class Pool implements Member {
     this.#group.offer(this)
   }
 
-  /** Gives back a connection that nobody may have again. Its owner hears nothing more. */
+  /**
+   * Gives back a connection that nobody may have again. Its owner hears nothing more. It counts as held until the server
+   * has let go of it: some functions run on though cancelled, and who starts them must come to the end of his claim.
+   */
   discard(upstream: Upstream, reason: string): void {
-    upstream.destroy(reason)
     upstream.owner = undefined
     const claim = this.#held.get(upstream)
-    if (!claim) return
-    this.#letGo(upstream, claim)
-    this.serve()
-    this.#group.offer(this)
+    if (claim === undefined) return upstream.destroy(reason)
+    const { onDestroyed } = upstream
+    const letGo = () => {
+      this.#retired.delete(upstream)
+      onDestroyed?.()
+      this.#letGo(upstream, claim)
+      this.serve()
+      this.#group.offer(this)
+    }
+    if (upstream.destroyed) return letGo()
+    upstream.onDestroyed = letGo
+    this.#retired.add(upstream)
+    upstream.retire(reason)
+    if (this.#closing.signal.aborted) upstream.destroy(reason)
   }
 
   /** Ends idle connections and turns away who waits. Connections still lent out end when they are given back. */
@@ -139,6 +144,7 @@ export class Pool implements Member {
     clearTimeout(this.#probeTimer)
     for (const waiter of [...this.#queue]) waiter.settle(poolClosed())
     this.#idle.close()
+    for (const upstream of this.#retired) upstream.destroy('the pool is closed')
     this.#group.leave(this)
   }
 
@@ -287,10 +293,7 @@ export class Pool implements Member {
 
   #timedOut(claim: Claim): SqlError {
     if (this.#down) return serverDown(this.#backoff.cause)
-    return tooBusy(
-      `no database connection became free within ${this.#options.queueWaitTimeoutMs} ms`,
-      claim,
-      this.#group,
-    )
+    const message = `no database connection became free within ${this.#options.queueWaitTimeoutMs} ms`
+    return tooBusy(message, claim, this.#group)
   }
 }

@@ -20,6 +20,7 @@ export const alice: Principal = {
   role: 'viewer',
   scopes: new Set(['data:read']),
   via: 'scram',
+  credential: null,
   expiresAt: null,
 }
 

@@ -23,9 +23,10 @@ import { Judgement } from '../../src/session/judgement.ts'
 import type { ServedDatabase } from '../../src/session/served-database.ts'
 import { openSession } from '../../src/session/session.ts'
 import { Sweep } from '../../src/session/sweep.ts'
-import { connectUpstream, type UpstreamOptions } from '../../src/upstream/connection.ts'
+import { connectUpstream } from '../../src/upstream/connection.ts'
 import { Pool } from '../../src/upstream/pool.ts'
 import { PoolGroup } from '../../src/upstream/pool-group.ts'
+import type { UpstreamOptions } from '../../src/upstream/upstream-options.ts'
 import { makeVerifier, parseVerifier } from '../../src/wire/scram.ts'
 import { testCluster } from './cluster.ts'
 import type { RawTarget } from './raw-client.ts'
@@ -151,6 +152,7 @@ export async function serve(options: ServedOptions): Promise<Served> {
     role: 'analyst' as const,
     scopes: new Set<Scope>(['data:read', 'schema:provision', 'materialize:run', 'knowledge:write']),
     via: 'scram' as const,
+    credential: null,
     expiresAt: null,
   }
   const services = { audit, parser, judgement, log, now: Date.now }

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { expect } from 'vitest'
-import { connectUpstream, type UpstreamOptions } from '../../src/upstream/connection.ts'
+import { connectUpstream } from '../../src/upstream/connection.ts'
+import type { UpstreamOptions } from '../../src/upstream/upstream-options.ts'
 import { type Peer, startScriptedServer } from './scripted-server.ts'
 
 export const secret = 'hunter2-do-not-tell'

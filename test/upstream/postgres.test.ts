@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { connectUpstream, type Upstream, type UpstreamOptions } from '../../src/upstream/connection.ts'
+import { connectUpstream, type Upstream } from '../../src/upstream/connection.ts'
+import type { UpstreamOptions } from '../../src/upstream/upstream-options.ts'
 import { encodeQuery } from '../../src/wire/query.ts'
 import { testCluster } from '../support/cluster.ts'
 
