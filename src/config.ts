@@ -4,7 +4,9 @@
  */
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { catalogConfig } from './config/catalog.ts'
 import { schemaFaults } from './config/faults.ts'
+import { identity } from './config/identity.ts'
 import { type Environment, overlay, readConfigFile, readEnvironment } from './config/layers.ts'
 import { type Leaf, leavesOf } from './config/leaves.ts'
 import { ratesSettings, redisSettings } from './config/rates.ts'
@@ -141,6 +143,13 @@ const audit = z.strictObject({
     .default('batch')
     .describe('always: nothing is lost at power loss either, and every answer waits for the disk.'),
   spoolMaxBytes: bytes(1024 ** 3).describe('Unshipped records; full: statements are refused with 57P03.'),
+  retentionDays: z
+    .int()
+    .min(1)
+    .max(36_500)
+    .nullable()
+    .default(null)
+    .describe('Months of the log that are wholly older are dropped. Unset: nothing is.'),
 })
 
 const log = z.strictObject({
@@ -162,8 +171,10 @@ export const configSchema = z.strictObject({
   rates: ratesSettings,
   redis: redisSettings,
   schemas: schemasConfig.prefault({}),
+  catalog: catalogConfig.prefault({}),
   audit: audit.prefault({}),
   log: log.prefault({}),
+  identity: identity.prefault({}),
 })
 
 export type Config = z.output<typeof configSchema>

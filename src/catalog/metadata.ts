@@ -2,7 +2,9 @@
  * What a principal may know of a schema: exactly the tables and columns that `query` may read, with what people wrote
  * about them. Names, comments, defaults and values were written by a tenant or by strangers: data, never instructions.
  */
-import type { KnowledgeEntry, Learning, MetricNote, TableKnowledge } from './annotations.ts'
+import type { KnowledgeEntry } from '../control/knowledge-entries.ts'
+import type { Learning } from '../control/learnings.ts'
+import type { MetricNote, TableKnowledge } from './annotations.ts'
 
 export interface SchemaMetadata {
   /** The database's alias. */
@@ -23,6 +25,8 @@ export interface SchemaMetadata {
   readonly metrics: readonly MetricNote[]
   readonly knowledge: readonly KnowledgeEntry[]
   readonly learnings: readonly Learning[]
+  /** What could not be taken into account, one sentence each. */
+  readonly warnings: readonly string[]
 }
 
 export type TableKind = 'table' | 'view' | 'materialized view' | 'partitioned table' | 'foreign table'
