@@ -17,6 +17,8 @@ export interface Stores {
   readonly keys: KeyRing
   /** Undefined where the control database is named by the settings. */
   readonly cluster: EmbeddedCluster | undefined
+  /** A connection as the control database's owner: who reads the audit log and drops what is too old. Closed by the caller. */
+  openOwner(): pg.Pool
   /** Names of the migrations that were applied just now. */
   readonly migrated: readonly string[]
   close(): Promise<void>
@@ -44,7 +46,9 @@ export async function openStores(config: Config, log: Log, o: { readonly migrate
       await control.end()
       await cluster?.stop()
     }
-    return { control, keys, cluster, migrated, close }
+    const openOwner = () =>
+      openControlPool({ connection, as: 'owner', sizeMax: 2, statementTimeoutMs: 600_000, onFault })
+    return { control, keys, cluster, migrated, openOwner, close }
   } catch (error) {
     await cluster?.stop()
     throw cluster === undefined && isUnreachable(error) ? unreachable(error) : error
