@@ -12,6 +12,7 @@ import { type Leaf, leavesOf } from './config/leaves.ts'
 import { ratesSettings, redisSettings } from './config/rates.ts'
 import { schemasConfig } from './config/schemas.ts'
 import { Secret } from './config/secret.ts'
+import { semanticConfig } from './config/semantic.ts'
 import { SqlError } from './errors.ts'
 import { defaultGatewayLimits } from './gateway/limits.ts'
 import { defaultLimits } from './guard/policy.ts'
@@ -172,6 +173,7 @@ export const configSchema = z.strictObject({
   redis: redisSettings,
   schemas: schemasConfig.prefault({}),
   catalog: catalogConfig.prefault({}),
+  semantic: semanticConfig.prefault({}),
   audit: audit.prefault({}),
   log: log.prefault({}),
   identity: identity.prefault({}),

@@ -10,13 +10,14 @@ export interface MemberRow {
   readonly role: MembershipRole
 }
 
-const selectMembers = `
+/** Columns of a {@link MemberRow}, of {@link fromMembers}. */
+export const selectMembers = `
   select p.id as "principalId", t.id as "tenantId", t.name as "tenantName", m.login, m.role`
 
-const fromMembers = `
+export const fromMembers = `
   from postern.membership m
-    join postern.tenant t on t.id = m.tenant_id
-    join postern.principal p on p.id = m.principal_id`
+    join postern.tenant t on t.id = m.tenant_id and t.disabled_at is null
+    join postern.principal p on p.id = m.principal_id and p.disabled_at is null`
 
 /** By login and tenant name; null: the only tenant, where there is but one. `verifier` is his SCRAM verifier. */
 export async function findMember(
@@ -28,17 +29,17 @@ export async function findMember(
     name: 'postern find member',
     text: `${selectMembers}, c.secret as verifier ${fromMembers}
         join postern.credential c on c.principal_id = p.id and c.kind = 'scram'
-      where m.login = $1 and t.disabled_at is null and p.disabled_at is null
+      where m.login = $1
         and (t.name = $2 or $2::text is null and not exists (select from postern.tenant o where o.id <> t.id))`,
     values: [login, tenant],
   })
   return found.rows[0]
 }
 
-/** All memberships in force of these principals, by id. */
+/** All memberships in force of these principals, by id; by tenant's name. */
 export async function readMembers(pool: Pool, principalIds: readonly string[]): Promise<readonly MemberRow[]> {
   const read = await pool.query<MemberRow>(
-    `${selectMembers} ${fromMembers} where p.id = any ($1::uuid[]) and t.disabled_at is null and p.disabled_at is null`,
+    `${selectMembers} ${fromMembers} where p.id = any ($1::uuid[]) order by t.name`,
     [principalIds],
   )
   return read.rows

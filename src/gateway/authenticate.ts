@@ -2,11 +2,18 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { SqlError } from '../errors.ts'
 import type { Login } from '../identity/logins.ts'
 import type { Principal } from '../identity/principal.ts'
-import { decodeSaslInitialResponse, decodeSaslResponse, encodeAuthentication } from '../wire/authentication.ts'
+import { InvalidCredential } from '../identity/proof.ts'
+import {
+  decodePassword,
+  decodeSaslInitialResponse,
+  decodeSaslResponse,
+  encodeAuthentication,
+} from '../wire/authentication.ts'
 import type { FrameReader } from '../wire/framing.ts'
 import { frontendType } from '../wire/message-types.ts'
 import { ScramServer } from '../wire/scram-server.ts'
 import { ClientGone, type LoginConnection } from './login-connection.ts'
+import { checkTokenWay, readTokenLogin, type TokenLogin, type TokensWithoutTls } from './token-login.ts'
 
 /** One try to log in. Exactly one of the three is called at its end. */
 export interface LoginAttempt {
@@ -25,6 +32,18 @@ export interface LoginService {
   begin(address: string, login: string): LoginAttempt
   /** Somebody, or a mock that no password fits, in the same time. @throws SqlError 57P03 where it cannot be told */
   find(login: string): Promise<Login>
+  /** Absent: no tokens are taken. */
+  readonly tokens?: TokenService
+}
+
+interface TokenService {
+  readonly withoutTls: TokensWithoutTls
+  /**
+   * @param tenant as named by the login; null: none was
+   * @throws SqlError 28000 it is not good, with the reason, which is for the audit log; 22023 no tenant is named and there
+   * are several; 57P03 it cannot be told
+   */
+  check(token: string, tenant: string | null): Promise<Principal>
 }
 
 export interface AuthenticationHost {
@@ -41,6 +60,16 @@ export interface Claimant {
   readonly endPoint: Buffer | undefined
 }
 
+/** What the client is told of a bad token, and what it was. */
+export class WrongToken extends SqlError {
+  readonly why: string
+
+  constructor(told: SqlError, why: string) {
+    super(told.fields())
+    this.why = why
+  }
+}
+
 /**
  * SCRAM-SHA-256, and -PLUS over TLS (manual, section 54.3.1). AuthenticationSASLFinal is left for the next answer.
  * Checking a proof is a handful of hashes, not a key derivation: nothing here is worth a queue.
@@ -52,7 +81,8 @@ export async function authenticate(
   claimant: Claimant,
   host: AuthenticationHost,
 ): Promise<Principal> {
-  if (isTokenLogin(claimant.user)) throw tokensOff()
+  const token = readTokenLogin(claimant.login)
+  if (token !== undefined) return await authenticateToken(connection, reader, claimant, token, host)
   const attempt = host.logins.begin(connection.address, claimant.login)
   let guessed = false
   try {
@@ -71,6 +101,37 @@ export async function authenticate(
     if (guessed) attempt.fail()
     else attempt.abandon()
     throw thrown instanceof SqlError && thrown.code === '28P01' ? wrongPassword(claimant.user) : thrown
+  }
+}
+
+/** AuthenticationCleartextPassword. To the client every bad token is a wrong password. */
+async function authenticateToken(
+  connection: LoginConnection,
+  reader: FrameReader,
+  claimant: Claimant,
+  wanted: TokenLogin,
+  { logins, limits }: AuthenticationHost,
+): Promise<Principal> {
+  const { tokens } = logins
+  if (tokens === undefined) throw tokensOff()
+  checkTokenWay(connection, tokens.withoutTls)
+  const attempt = logins.begin(connection.address, claimant.login)
+  let guessed = false
+  try {
+    if (attempt.delayMs > 0) await connection.within(delay(attempt.delayMs))
+    send(connection, encodeAuthentication({ kind: 'cleartext' }))
+    const token = decodePassword(await readResponse(connection, reader, limits.loginBufferMaxBytes))
+    const principal = await connection.within(tokens.check(token, wanted.tenant))
+    guessed = wanted.name !== null && principal.name !== wanted.name
+    if (guessed) throw new WrongToken(wrongPassword(claimant.user), `the token is ${principal.login}'s`)
+    if (!principal.scopes.has('data:read')) throw scopeMissing()
+    attempt.succeed()
+    return principal
+  } catch (thrown) {
+    const isWrong = thrown instanceof SqlError && thrown.code === '28000'
+    if (guessed || thrown instanceof InvalidCredential) attempt.fail()
+    else attempt.abandon()
+    throw isWrong ? new WrongToken(wrongPassword(claimant.user), thrown.message) : thrown
   }
 }
 
@@ -111,13 +172,6 @@ async function readResponse(connection: LoginConnection, reader: FrameReader, bu
   }
 }
 
-/** `token@acme`, `alice+token@acme`: a JWT, API key or job token would stand for the password. */
-function isTokenLogin(user: string): boolean {
-  const at = user.lastIndexOf('@')
-  const name = at < 0 ? user : user.slice(0, at)
-  return (name === 'token' && at >= 0) || name.endsWith('+token')
-}
-
 function tokensOff(): SqlError {
   return new SqlError({
     code: '28000',
@@ -130,6 +184,15 @@ function tokensOff(): SqlError {
 function wrongPassword(user: string): SqlError {
   const message = `password authentication failed for user "${user.slice(0, 128)}"`
   return new SqlError({ code: '28P01', severity: 'FATAL', message })
+}
+
+function scopeMissing(): SqlError {
+  return new SqlError({
+    code: '42501',
+    severity: 'FATAL',
+    message: 'the token does not grant data:read',
+    hint: 'Get one with that scope.',
+  })
 }
 
 function violation(message: string): SqlError {

@@ -37,6 +37,8 @@ export interface ConversationAbout {
   readonly virtualPid: number
   readonly principalId: string
   readonly tenantId: string
+  /** What he logged in with; null: his password. */
+  readonly credential: string | null
   readonly login: string
   readonly database: string | undefined
   readonly address: string

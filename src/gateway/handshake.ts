@@ -9,7 +9,7 @@ import { encodeReadyForQuery } from '../wire/query.ts'
 import { encodeErrorResponse } from '../wire/reports.ts'
 import { encodeBackendKeyData, encodeNegotiateProtocolVersion, encodeParameterStatus } from '../wire/session-start.ts'
 import type { CancelRequest } from '../wire/startup.ts'
-import { authenticate, type LoginService } from './authenticate.ts'
+import { authenticate, type LoginService, WrongToken } from './authenticate.ts'
 import type { CancelRegistry } from './cancel-registry.ts'
 import { Conversation, type ConversationHost, type ConversationSession } from './conversation.ts'
 import type { GatewayLimits } from './limits.ts'
@@ -66,7 +66,7 @@ export async function shakeHands(connection: LoginConnection, host: HandshakeHos
     await logIn(connection, startup, host)
   } catch (thrown) {
     if (thrown instanceof ClientGone) connection.socket.destroy()
-    else refuse(connection, startup, toSqlError(thrown).fatal(), host)
+    else refuse(connection, startup, toSqlError(thrown), host)
   }
 }
 
@@ -124,6 +124,7 @@ async function open(
       virtualPid,
       principalId: principal.id,
       tenantId: principal.tenant,
+      credential: principal.credential,
       login: principal.login,
       database,
       address,
@@ -173,10 +174,12 @@ function refuse(
   host: HandshakeHost,
 ): void {
   if (error.cause !== undefined) host.report(error, connection.address)
-  const words = [...connection.takeHeld(), encodeErrorResponse(error.fields())]
+  const words = [...connection.takeHeld(), encodeErrorResponse(error.fatal().fields())]
+  const { code, message } = error
+  const reason = error instanceof WrongToken ? error.why : message
   if (startup !== undefined) {
     try {
-      host.audit.append(loginRecord(connection, startup, host, { refusal: error }))
+      host.audit.append(loginRecord(connection, startup, host, { code, reason }))
     } catch (thrown) {
       host.report(thrown, connection.address)
     }
@@ -188,7 +191,9 @@ function loginRecord(
   connection: LoginConnection,
   startup: StartupRequest,
   host: HandshakeHost,
-  outcome: { readonly principal: Principal; readonly session: string } | { readonly refusal: SqlError },
+  outcome:
+    | { readonly principal: Principal; readonly session: string }
+    | { readonly code: string; readonly reason: string },
 ): AuditRecord {
   const common = {
     time: host.clock(),
@@ -199,9 +204,9 @@ function loginRecord(
     address: connection.address,
     applicationName: startup.applicationName,
   } as const
-  if ('refusal' in outcome) {
-    const { code, message } = outcome.refusal
-    return { ...common, session: '', principal: startup.user, verdict: 'refused', sqlstate: code, reason: message }
+  if ('code' in outcome) {
+    const { code, reason } = outcome
+    return { ...common, session: '', principal: startup.user, verdict: 'refused', sqlstate: code, reason }
   }
   const { principal, session } = outcome
   return {
@@ -211,6 +216,7 @@ function loginRecord(
     principal: principal.login,
     tenantId: principal.tenant,
     tenant: principal.tenantName,
+    credential: principal.credential ?? undefined,
     verdict: 'accepted',
   }
 }

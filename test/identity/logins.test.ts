@@ -3,7 +3,7 @@ import { watchChanges } from '../../src/control/config-version.ts'
 import { addTenant, setTenantDisabled } from '../../src/control/tenants.ts'
 import { addUser, removeUser, setPassword, setUserDisabled, setUserRole } from '../../src/control/users.ts'
 import { Logins } from '../../src/identity/logins.ts'
-import { reviewPrincipals } from '../../src/identity/principal.ts'
+import { findWithdrawn, type Principal } from '../../src/identity/principal.ts'
 import { makeVerifier, parseVerifier } from '../../src/wire/scram.ts'
 import { type ControlFixture, controlPool, freshControl } from '../control/fixture.ts'
 
@@ -136,22 +136,19 @@ test('names that do not exist push out neither those that do nor memory', async 
   query.mockRestore()
 })
 
-test('open principals are reviewed together: as they are now, or null where they must go', async () => {
+test('those with anything open are reviewed together: who is disabled, or in no tenant any more, must go', async () => {
   const { administration, service } = control
   const alice = (await logins.find('alice@acme')).principal!
   const bob = (await logins.find('bob@example.com@acme')).principal!
-  await setUserRole(administration, { tenant: 'acme', login: 'alice', role: 'viewer' })
+  const openOf = ({ id, tenant }: Principal) => ({ principalId: id, tenantId: tenant, credential: null })
+  const elsewhere = { ...openOf(alice), tenantId: 'aaaaaaaa-0000-7000-8000-000000000000' }
+  const open = [openOf(alice), openOf(bob), elsewhere]
   await setUserDisabled(administration, { tenant: 'acme', login: 'bob@example.com' }, true)
-  const review = await reviewPrincipals(service, [
-    alice,
-    bob,
-    { ...alice, tenant: 'aaaaaaaa-0000-7000-8000-000000000000' },
-  ])
-  expect([...review.values()].map(principal => principal?.role ?? null)).toEqual(['viewer', null, null])
+  expect(await findWithdrawn(service, open)).toEqual([open[1], elsewhere])
   await setTenantDisabled(administration, 'acme', true)
-  expect((await reviewPrincipals(service, [alice])).get(alice)).toBeNull()
+  expect(await findWithdrawn(service, [openOf(alice)])).toEqual([openOf(alice)])
   await setTenantDisabled(administration, 'acme', false)
-  expect(await reviewPrincipals(service, [])).toEqual(new Map())
+  expect(await findWithdrawn(service, [])).toEqual([])
 })
 
 test('a login that is known costs microseconds', async () => {
