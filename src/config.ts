@@ -9,6 +9,7 @@ import { schemaFaults } from './config/faults.ts'
 import { identity } from './config/identity.ts'
 import { type Environment, overlay, readConfigFile, readEnvironment } from './config/layers.ts'
 import { type Leaf, leavesOf } from './config/leaves.ts'
+import { mcp } from './config/mcp.ts'
 import { ratesSettings, redisSettings } from './config/rates.ts'
 import { schemasConfig } from './config/schemas.ts'
 import { Secret } from './config/secret.ts'
@@ -177,6 +178,7 @@ export const configSchema = z.strictObject({
   audit: audit.prefault({}),
   log: log.prefault({}),
   identity: identity.prefault({}),
+  mcp: mcp.prefault({}),
 })
 
 export type Config = z.output<typeof configSchema>

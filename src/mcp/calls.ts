@@ -1,0 +1,263 @@
+/** One call of a tool, from its name and arguments to its envelope: checked, counted, run and written to the audit log. */
+import { randomUUID } from 'node:crypto'
+import type { Pool } from 'pg'
+import type { AuditSink } from '../audit/record.ts'
+import { SqlError, toSqlError } from '../errors.ts'
+import type { Principal } from '../identity/principal.ts'
+import { nearest } from '../nearest.ts'
+import type { Log } from '../observe/log.ts'
+import { parseArguments } from './arguments.ts'
+import type { CallMeta } from './call-meta.ts'
+import { CallError, causeOf, codeOf } from './codes.ts'
+import { confirmFor, Question, type Reply } from './confirm.ts'
+import { cursorsFor } from './cursors.ts'
+import { type Envelope, failureEnvelope, successEnvelope } from './envelope.ts'
+import type { Progress } from './progress.ts'
+import type { Tool, ToolAnswer, ToolContext, ToolServices } from './tool.ts'
+
+const auditedTextMaxChars = 64 * 1024
+
+/** Who calls, as his door found out for this very request. */
+export interface Caller {
+  readonly principal: Principal
+  readonly address: string
+  /** Identifies the conversation in the audit: a protocol session, a connection. */
+  readonly session: string
+  /** As it calls itself; nobody has checked it. */
+  readonly applicationName: string
+}
+
+export interface CallRequest {
+  readonly name: string
+  readonly args: unknown
+  readonly meta: CallMeta
+  readonly caller: Caller
+  readonly signal: AbortSignal
+  readonly endedBy: ToolContext['endedBy']
+  readonly progress: Progress | undefined
+  /** Whether the host can ask its user something. */
+  readonly canAsk: boolean
+  readonly reply: Reply | undefined
+}
+
+export interface CallParts {
+  readonly services: ToolServices
+  readonly tools: readonly Tool[]
+  readonly control: Pool
+  readonly audit: AuditSink
+  readonly log: Log
+  /** 32 bytes each, the same on every instance. */
+  readonly cursorKey: Buffer
+  readonly confirmationKey: Buffer
+}
+
+/** What runs now, for revocation. */
+interface Running {
+  readonly principal: Principal
+  readonly controller: AbortController
+}
+
+export interface RunningCall {
+  readonly tenantId: string
+  readonly principalId: string
+  readonly credential: string | null
+}
+
+export class Calls {
+  readonly #parts: CallParts
+  readonly #byName: ReadonlyMap<string, Tool>
+  readonly #running = new Set<Running>()
+
+  constructor(parts: CallParts) {
+    this.#parts = parts
+    this.#byName = new Map(parts.tools.map(tool => [tool.name, tool]))
+  }
+
+  /** Those that this caller may call, in the order of the contract. */
+  toolsFor(principal: Principal): readonly Tool[] {
+    return this.#parts.tools.filter(tool => principal.scopes.has(tool.scope))
+  }
+
+  find(name: string): Tool | undefined {
+    return this.#byName.get(name)
+  }
+
+  get running(): readonly RunningCall[] {
+    return [...this.#running].map(aboutOf)
+  }
+
+  /** Calls that match fail with `error`, and what they run is stopped. */
+  end(matches: (about: RunningCall) => boolean, error: SqlError): void {
+    for (const one of this.#running) if (matches(aboutOf(one))) one.controller.abort(error)
+  }
+
+  /** Never rejects, but with a {@link Question} that the host must put to its user. */
+  async call(request: CallRequest): Promise<Envelope> {
+    const startedAt = performance.now()
+    const requestId = randomUUID()
+    const own = new AbortController()
+    const running = { principal: request.caller.principal, controller: own }
+    this.#running.add(running)
+    const signal = AbortSignal.any([request.signal, own.signal])
+    let outcome: ToolAnswer<unknown> | SqlError | Question
+    try {
+      outcome = await this.#run(request, requestId, signal)
+    } catch (thrown) {
+      if (thrown instanceof Question) outcome = thrown
+      else outcome = own.signal.aborted ? toSqlError(own.signal.reason) : toSqlError(thrown)
+    } finally {
+      this.#running.delete(running)
+    }
+    const timingMs = Math.round((performance.now() - startedAt) * 100) / 100
+    const about = { tenant: request.caller.principal.tenantName, requestId, timingMs }
+    const cancelled = request.signal.aborted
+    try {
+      this.#record(request, requestId, outcome, timingMs, cancelled)
+    } catch (thrown) {
+      return failureEnvelope(toSqlError(thrown), false, about)
+    }
+    if (outcome instanceof Question) throw outcome
+    if (!(outcome instanceof SqlError)) return successEnvelope(outcome, about)
+    if (causeOf(outcome, cancelled) === 'internal')
+      this.#parts.log.error({ error: outcome, tool: request.name, requestId }, 'a tool failed')
+    return failureEnvelope(outcome, cancelled, about)
+  }
+
+  async #run(request: CallRequest, requestId: string, signal: AbortSignal): Promise<ToolAnswer<unknown>> {
+    const { services } = this.#parts
+    const { principal } = request.caller
+    const tool = this.#byName.get(request.name)
+    if (tool === undefined) throw this.#unknown(request)
+    if (!principal.scopes.has(tool.scope)) throw lacksScope(tool)
+    const args = parseArguments(tool.name, tool.input, request.args)
+    const taken = services.limiter.take(limited(principal), tool.name === 'query' ? 'query' : 'call')
+    if (taken !== undefined) await taken
+    return await tool.run(args, this.#contextOf(request, requestId, signal, tool.name, args))
+  }
+
+  /** For what is no tool: resources, prompts, completion. */
+  contextFor(request: CallRequest): ToolContext {
+    return this.#contextOf(request, randomUUID(), request.signal, request.name, {})
+  }
+
+  #contextOf(
+    request: CallRequest,
+    requestId: string,
+    signal: AbortSignal,
+    tool: string,
+    args: Readonly<Record<string, unknown>>,
+  ): ToolContext {
+    const { services, control, cursorKey, confirmationKey } = this.#parts
+    const { caller, meta } = request
+    const { principal } = caller
+    const target = targetOf(args, meta)
+    const about = { tool, tenantId: principal.tenant, principalId: principal.id, args }
+    const { canAsk, reply } = request
+    return {
+      principal,
+      services,
+      target,
+      signal,
+      endedBy: request.endedBy,
+      progress: request.progress,
+      confirm: confirmFor({ control, key: confirmationKey }, { ...about, canAsk, reply }),
+      cursors: cursorsFor(
+        cursorKey,
+        { tool, tenant: principal.tenant, principal: principal.id, target, args },
+        services.now,
+      ),
+      client: { address: caller.address, applicationName: caller.applicationName },
+      requestId,
+      traceId: meta.traceId,
+    }
+  }
+
+  /** In the spool before the answer leaves, and the records of its statements with it. @throws SqlError 57P03 */
+  #record(
+    request: CallRequest,
+    requestId: string,
+    outcome: ToolAnswer<unknown> | SqlError | Question,
+    runMs: number,
+    cancelled: boolean,
+  ): void {
+    const { audit, services } = this.#parts
+    const { caller, meta, name } = request
+    const { principal } = caller
+    const failed = outcome instanceof SqlError ? outcome : undefined
+    const answered = outcome instanceof Error ? undefined : outcome
+    audit.append({
+      time: services.now(),
+      kind: 'tool-call',
+      door: 'mcp',
+      principalId: principal.id,
+      principal: principal.login,
+      tenantId: principal.tenant,
+      tenant: principal.tenantName,
+      credential: principal.credential ?? undefined,
+      database: answered?.database,
+      schema: answered?.schema,
+      session: caller.session,
+      requestId,
+      traceId: meta.traceId,
+      tool: name.slice(0, 100),
+      verdict: failed !== undefined ? 'failed' : outcome instanceof Question ? 'asked' : 'answered',
+      reason: failed === undefined ? undefined : codeOf(failed.code, causeOf(failed, cancelled)),
+      sqlstate: failed?.code,
+      runMs,
+      address: caller.address,
+      applicationName: caller.applicationName,
+      detail: { arguments: auditedArguments(this.#byName.get(name), request.args) },
+    })
+    audit.flush()
+  }
+
+  #unknown({ name, caller }: CallRequest): CallError {
+    const known = this.toolsFor(caller.principal).map(tool => tool.name)
+    const meant = nearest(name, known)
+    return new CallError('arguments', {
+      code: '42883',
+      message: `there is no tool "${name.slice(0, 100)}"${meant === undefined ? '' : `, did you mean "${meant}"?`}`,
+      hint: `There is ${known.join(', ')}.`,
+    })
+  }
+}
+
+/** Its argument, else `_meta`'s: a schema of `_meta` is one of `_meta`'s database. */
+function targetOf(args: Readonly<Record<string, unknown>>, meta: CallMeta): ToolContext['target'] {
+  const database = typeof args.database === 'string' ? args.database : undefined
+  const schema = typeof args.schema === 'string' ? args.schema : undefined
+  const elsewhere = database !== undefined && database !== meta.database
+  return { database: database ?? meta.database, schema: schema ?? (elsewhere ? undefined : meta.schema) }
+}
+
+export function lacksScope({ name, scope }: Pick<Tool, 'name' | 'scope'>): SqlError {
+  return new SqlError({
+    code: '42501',
+    message: `${name} needs the scope ${scope}`,
+    hint: 'Your role or your token does not have it: ask the administrator of your tenant.',
+  })
+}
+
+function limited({ id, tenant, name }: Principal) {
+  return { id, tenant, name }
+}
+
+function aboutOf({ principal }: Running): RunningCall {
+  return { tenantId: principal.tenant, principalId: principal.id, credential: principal.credential }
+}
+
+/** What must not be kept is left out, and so is what nobody could have meant. */
+function auditedArguments(tool: Tool | undefined, args: unknown): unknown {
+  if (typeof args !== 'object' || args === null) return undefined
+  const secrets = new Set([...(tool?.secretArguments ?? []), 'confirmation_code'])
+  const kept = Object.entries(args).map(([name, value]) => [
+    name,
+    secrets.has(name)
+      ? '***'
+      : typeof value === 'string' && value.length > auditedTextMaxChars
+        ? `${value.slice(0, auditedTextMaxChars)}…`
+        : value,
+  ])
+  const text = JSON.stringify(kept)
+  return text.length > 2 * auditedTextMaxChars ? { bytes: text.length } : Object.fromEntries(kept)
+}
