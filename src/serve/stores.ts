@@ -19,6 +19,8 @@ export interface Stores {
   readonly cluster: EmbeddedCluster | undefined
   /** A connection as the control database's owner: who reads the audit log and drops what is too old. Closed by the caller. */
   openOwner(): pg.Pool
+  /** More connections like `control`, for who keeps some for himself (the job queue). Closed by the caller. */
+  openService(sizeMax: number): pg.Pool
   /** Names of the migrations that were applied just now. */
   readonly migrated: readonly string[]
   close(): Promise<void>
@@ -48,7 +50,8 @@ export async function openStores(config: Config, log: Log, o: { readonly migrate
     }
     const openOwner = () =>
       openControlPool({ connection, as: 'owner', sizeMax: 2, statementTimeoutMs: 600_000, onFault })
-    return { control, keys, cluster, migrated, openOwner, close }
+    const openService = (sizeMax: number) => openControlPool({ connection, as: 'service', sizeMax, onFault })
+    return { control, keys, cluster, migrated, openOwner, openService, close }
   } catch (error) {
     await cluster?.stop()
     throw cluster === undefined && isUnreachable(error) ? unreachable(error) : error
