@@ -11,11 +11,13 @@ export function resolvePolicy(
   overrides: LimitOverrides,
   principalId: string,
 ): Policy {
+  const { own, others } = provisionedFor(database, principalId)
   const rules = {
     role: 'reader' as const,
-    schemas: database.schemas,
+    schemas: [...database.schemas, ...own],
     allowedTables: database.allowedTables,
-    excludedTables: database.excludedTables,
+    // Said outright, so that no view and no statistics show what stands in them.
+    excludedTables: [...database.excludedTables, ...others.map(name => `${name}.*`)],
     functions: database.functions,
     foreignTables: database.foreignTables,
     limits: resolveLimits(defaults, {
@@ -27,4 +29,14 @@ export function resolvePolicy(
   // A hash of the contents: principals with the same rules share cached verdicts, and no change goes unseen.
   const version = createHash('sha256').update(JSON.stringify(rules)).digest('hex').slice(0, 32)
   return { version, ...rules }
+}
+
+/** The provisioned schemas that this principal may read, and those that he may not. Their names hold no glob's signs. */
+function provisionedFor(database: DatabaseRow, principalId: string): { own: string[]; others: string[] } {
+  const [own, others]: [string[], string[]] = [[], []]
+  for (const { name, private: isPrivate, principalId: owner, serves } of database.provisioned) {
+    if (isPrivate && owner !== principalId) others.push(name)
+    else if (serves) own.push(name)
+  }
+  return { own, others }
 }

@@ -103,7 +103,7 @@ function creatableSchemas(context: AttackContext): string {
 }
 
 function foreignRelations(context: AttackContext): string {
-  const served = [...context.schemas, filteredSchema].map(quoteText).join(', ')
+  const served = [...context.schemas, ...(context.provisioned ?? []), filteredSchema].map(quoteText).join(', ')
   return `
     select distinct case when ${ofExtension} then 'guard-only' else ${strict(context)} end,
       pg_catalog.format('"%s" may read %s, which is not served', w.rolname, ${relationName}),

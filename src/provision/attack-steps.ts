@@ -34,6 +34,8 @@ export interface AttackContext {
   readonly otherRoles: readonly string[]
   /** The schemas that are served. */
   readonly schemas: readonly string[]
+  /** Served beside them, as long as they are there: they come and go. */
+  readonly provisioned?: readonly string[] | undefined
   readonly database: string
 }
 

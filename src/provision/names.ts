@@ -24,6 +24,8 @@ export const schemaNameMaxBytes = 40
 const roleHashDigits = 20
 const databaseHashDigits = 8
 const readablePartMax = 20
+/** Tenant and user in a provisioned schema's name: room is left for the purpose. */
+const provisionedPartMax = 8
 
 /**
  * The roles of a database. `databaseId` and `readerId` are the control database's keys (uuids), never names that a
@@ -40,6 +42,24 @@ export function managedDatabaseName(tenantName: string, databaseName: string, da
   const parts = [tenantName, databaseName].map(readablePart).filter(part => part !== '')
   const readable = parts.length > 0 ? parts : ['db']
   return [...readable, hash(['name', databaseId, tenantName, databaseName], databaseHashDigits)].join('_')
+}
+
+/**
+ * The name of a schema that a user has provisioned: `acme_alice_forecast_1f3a09bc`. The parts are for people to read;
+ * the hash of the keys and the whole purpose keeps it apart from every other, however much is cut.
+ */
+export function provisionedSchemaName(
+  readable: { readonly tenant: string; readonly user: string; readonly purpose: string },
+  keys: { readonly databaseId: string; readonly principalId: string },
+): string {
+  const digits = hash(['schema', keys.databaseId, keys.principalId, readable.purpose], databaseHashDigits)
+  const cut = (text: string) => readablePart(text).slice(0, provisionedPartMax).replace(/_$/, '')
+  const parts = [readable.tenant, readable.user].map(cut).concat(readablePart(readable.purpose))
+  const joined = parts.filter(part => part !== '').join('_')
+  // Postgres and Postern keep the names that begin like theirs.
+  const allowed = /^(pg_|postern_)/.test(`${joined}_`) || joined === '' ? `s_${joined}` : joined
+  const room = schemaNameMaxBytes - databaseHashDigits - 1
+  return `${allowed.slice(0, room).replace(/_+$/, '')}_${digits}`
 }
 
 /** Throws 42602 unless a managed database may have a schema of this name. */

@@ -12,6 +12,8 @@ export class Databases {
   readonly #parts: ServedParts
   readonly #control: Pool
   readonly #served = new Map<string, Served>()
+  readonly #byTenant = new Map<string, Served[]>()
+  #reloading: Promise<unknown> = Promise.resolve()
   readonly #hourly: NodeJS.Timeout
   /** Told of a database that is served no more: its sessions must end. */
   readonly #onClosed: (served: Served) => void
@@ -29,12 +31,27 @@ export class Databases {
     return databases
   }
 
-  all(): Served[] {
-    return [...this.#served.values()]
+  /** Those of one tenant (by id), or all. */
+  all(tenantId?: string): Served[] {
+    return tenantId === undefined ? [...this.#served.values()] : [...(this.#byTenant.get(tenantId) ?? [])]
   }
 
-  /** Brings what is served to what the control database says. */
-  async reload(): Promise<void> {
+  /** After its schemas have changed: this process serves them so at once, the others hear of it. */
+  async refresh(databaseId: string): Promise<void> {
+    await this.reload()
+    const served = this.#served.get(databaseId)
+    // Where nobody has used it yet it is read at its first use.
+    if (served?.isReady === true) await served.refreshCatalog()
+  }
+
+  /** Brings what is served to what the control database says. One after the other, so that the last to read is the last to set. */
+  reload(): Promise<void> {
+    const reloaded = this.#reloading.then(() => this.#reload())
+    this.#reloading = reloaded.catch(() => undefined)
+    return reloaded
+  }
+
+  async #reload(): Promise<void> {
     const [rows, overrides] = await Promise.all([listDatabases(this.#control), readLimitOverrides(this.#control)])
     const wanted = new Map(rows.filter(isServed).map(row => [row.id, row]))
     for (const served of this.#served.values()) {
@@ -63,7 +80,7 @@ export class Databases {
    * @throws SqlError 3D000
    */
   find(principal: SessionPrincipal, name: string | undefined): Served {
-    const own = this.all().filter(served => served.tenant === principal.tenant)
+    const own = this.all(principal.tenant)
     const found = own.find(served => served.alias === name) ?? own.find(served => served.name === name)
     if (found !== undefined) return found
     const [only, second] = own
@@ -86,7 +103,9 @@ export class Databases {
 
   #open(row: DatabaseRow, overrides: LimitOverrides): void {
     try {
-      this.#served.set(row.id, new Served(row, overrides, this.#parts))
+      const served = new Served(row, overrides, this.#parts)
+      this.#served.set(row.id, served)
+      this.#byTenant.set(row.tenantId, [...this.all(row.tenantId), served])
     } catch (error) {
       this.#parts.log.error({ error, tenant: row.tenantName, database: row.alias }, 'the database cannot be served')
     }
@@ -94,6 +113,9 @@ export class Databases {
 
   #close(served: Served): void {
     this.#served.delete(served.id)
+    const left = this.all(served.tenant).filter(other => other !== served)
+    if (left.length > 0) this.#byTenant.set(served.tenant, left)
+    else this.#byTenant.delete(served.tenant)
     served.close()
     this.#onClosed(served)
   }

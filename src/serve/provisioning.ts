@@ -26,6 +26,7 @@ import {
 } from '../provision/managed.ts'
 import { databaseRoles, managedDatabaseName } from '../provision/names.ts'
 import { readServer } from '../provision/roles.ts'
+import type { SchemaTarget } from '../provision/schemas.ts'
 import { makeVerifier } from '../wire/scram.ts'
 import { pinsFor } from './pins.ts'
 
@@ -75,7 +76,7 @@ export async function provisionRow(
     return superuserTasks
   }
   const { superuserTasks } = await provisionManaged(options)
-  const { refused } = await grantManagedTables(ours, readerGrantOf(row))
+  const { refused } = await grantManagedTables({ ...ours, schemas: schemasOf(row) }, readerGrantOf(row))
   await markProvisioned(administration, name, { owner: roles.owner, live: roles.live })
   const reason = 'a table of the database has another owner'
   return [...superuserTasks, ...refused.map(sql => ({ reason, database: row.dbname, sql }))]
@@ -93,7 +94,19 @@ function knownPassword(row: DatabaseRow, sealer: Sealer): string | undefined {
 
 /** After tables were made by somebody else than a run, or the policy changed: the grants on a managed database's tables. */
 export async function grantRow(row: DatabaseRow, sealer: Sealer): Promise<void> {
-  await grantManagedTables(oursOf(row, sealer), readerGrantOf(row))
+  await grantManagedTables({ ...oursOf(row, sealer), schemas: schemasOf(row) }, readerGrantOf(row))
+}
+
+/** Its own and what users have made there; those that are gone have no tables to grant. */
+function schemasOf(row: DatabaseRow): readonly string[] {
+  return [...row.schemas, ...row.provisioned.map(schema => schema.name)]
+}
+
+/** How users' schemas are made in a database and dropped. @throws SqlError 55000 where the server has no provisioner credentials */
+export function schemaTargetOf(row: DatabaseRow, sealer: Sealer): SchemaTarget {
+  const { administrator, database, roles } = oursOf(row, sealer)
+  const readerReadsAll = row.allowedTables === null && row.excludedTables.length === 0
+  return { administrator, database, roles, readerReadsAll }
 }
 
 /** Tables that the policy leaves out are not the guard's matter alone: the reader has no grant on them. */
@@ -106,16 +119,29 @@ function readerGrantOf(row: DatabaseRow): (relation: GrantedRelation) => ReaderG
   }
 }
 
-/** Takes away what is ours (a managed database whole), then forgets it. @throws SqlError 2BP01 unless `drop` is the alias of a managed one */
+/**
+ * Takes away what is ours (a managed database whole), then forgets it.
+ * @throws SqlError 2BP01 unless `drop` is the alias, for a managed one and one that users have made schemas in
+ */
 export async function dropRow(
   administration: Administration,
   row: DatabaseRow,
   drop: string | undefined,
 ): Promise<void> {
   const stands = row.provisionedAt !== null && row.ownerRole !== null
+  const users = row.provisioned.filter(schema => schema.serves)
+  if (users.length > 0 && drop !== row.alias) throw stillUsed(row, users.length)
   if (stands && row.kind === 'managed' && drop === row.alias) await dropManaged(oursOf(row, administration.sealer))
   if (stands && row.kind === 'external') await dropExternal(oursOf(row, administration.sealer))
   await removeDatabase(administration, { tenant: row.tenantName, alias: row.alias }, drop)
+}
+
+function stillUsed(row: DatabaseRow, schemas: number): SqlError {
+  return new SqlError({
+    code: '2BP01',
+    message: `users have made ${schemas} schemas in database "${row.alias}" of tenant "${row.tenantName}"`,
+    hint: 'Type its alias (--drop) to drop them with it.',
+  })
 }
 
 /** Puts a gate that lost its pins or its password back to what they must be; the password stays. */

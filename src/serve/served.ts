@@ -12,7 +12,8 @@ import { reviewCatalog } from '../guard/review.ts'
 import type { Log } from '../observe/log.ts'
 import type { AttackReport } from '../provision/self-attack.ts'
 import { catalogVersion, readCatalog } from '../provision/snapshot.ts'
-import type { ServedDatabase, SessionPrincipal } from '../session/served-database.ts'
+import type { CallerDatabase, DatabaseAbout } from '../session/callers.ts'
+import type { SessionPrincipal } from '../session/served-database.ts'
 import { Sweep, type Swept } from '../session/sweep.ts'
 import type { Upstream } from '../upstream/connection.ts'
 import { Pool } from '../upstream/pool.ts'
@@ -51,7 +52,7 @@ class Present extends Sweep {
   }
 }
 
-export class Served implements ServedDatabase {
+export class Served implements CallerDatabase {
   readonly id: string
   readonly tenant: string
   readonly name: string
@@ -122,12 +123,24 @@ export class Served implements ServedDatabase {
     return policy
   }
 
+  get about(): DatabaseAbout {
+    const { kind, schemas } = this.row
+    const proved = this.#report === undefined ? 'unknown' : 'serving'
+    const state = this.#refusal === null ? proved : 'refused'
+    return { kind, schemas, defaultSchema: schemas[0]!, state }
+  }
+
   parameters(): ReadonlyMap<string, string> {
     return this.#parameters
   }
 
   refusal(): SqlError | null {
     return this.#refusal
+  }
+
+  /** Whether its catalog has been read. */
+  get isReady(): boolean {
+    return this.#catalog !== undefined
   }
 
   /** What the last self-attack found. */
