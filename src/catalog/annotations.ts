@@ -1,40 +1,54 @@
 /**
- * What people wrote about a schema's data, beside the data: the semantic layer and the knowledge base. It is keyed by
- * logical names, so that a schema that is made anew finds it again, and never decides what may be read.
+ * What people and agents wrote about a schema's data, beside the data: the semantic layer and the knowledge base. It is
+ * keyed by logical names, so that a schema that is made anew finds it again, and never decides what may be read. Every
+ * text is as somebody gave it: data, never an instruction.
  */
+import type { KnowledgeEntry } from '../control/knowledge-entries.ts'
+import type { Learning } from '../control/learnings.ts'
 
-export interface AnnotationSource {
-  /** @param schema its name, or its purpose where it was provisioned. @throws SqlError where it cannot be read */
-  of(tenantId: string, databaseAlias: string, schema: string): Promise<Annotations>
-}
-
+/** What is written about the tables of one schema. */
 export interface Annotations {
-  /** Table → what the semantic layer says of it. */
+  /** By table. */
   readonly entities: ReadonlyMap<string, EntityNote>
   readonly relationships: readonly RelationshipNote[]
   readonly metrics: readonly MetricNote[]
-  /** Table → what the knowledge base says of it. */
+  /** By table. */
   readonly tables: ReadonlyMap<string, TableKnowledge>
+  /** The last changed first; only so many as annotationLimits lets through. */
   readonly general: readonly KnowledgeEntry[]
-  /** Active ones, the most certain first. */
+  /** Active ones, the surest first; only so many as annotationLimits lets through. */
   readonly learnings: readonly Learning[]
+  /** One sentence each: a file that cannot be read as it stands now. */
+  readonly warnings: readonly string[]
+}
+
+export interface AnnotationSource {
+  /**
+   * @param schema its logical name: the purpose of a schema that was provisioned, else the schema's own name
+   * @throws SqlError F0000 where what is written cannot be understood and never was: marks of sensitive columns could
+   * be among it
+   */
+  of(tenantId: string, databaseAlias: string, schema: string): Promise<Annotations>
 }
 
 export interface EntityNote {
-  readonly description?: string | undefined
-  /** Columns that identify a row where no key of the database does. */
-  readonly primaryKey?: readonly string[] | undefined
+  readonly description: string | undefined
+  readonly primaryKey: readonly string[] | undefined
+  readonly synonyms: readonly string[]
+  /** By column. */
   readonly columns: ReadonlyMap<string, ColumnNote>
+  /** It was written for this very schema, rather than for any that has such a table. */
+  readonly exact: boolean
 }
 
 export interface ColumnNote {
-  readonly description?: string | undefined
-  readonly pii?: boolean | undefined
-  /** Such as EUR, kg, ms. */
-  readonly unit?: string | undefined
-  /** How values are put together: sum, avg, max … */
-  readonly aggregation?: string | undefined
-  readonly synonyms?: readonly string[] | undefined
+  readonly description: string | undefined
+  /** As whoever described it takes it to be: for drift alone. */
+  readonly type: string | undefined
+  readonly pii: boolean | undefined
+  readonly unit: string | undefined
+  readonly aggregation: 'sum' | 'avg' | 'min' | 'max' | 'count' | 'count_distinct' | 'none' | undefined
+  readonly synonyms: readonly string[]
 }
 
 export interface RelationshipNote {
@@ -42,43 +56,31 @@ export interface RelationshipNote {
   readonly columns: readonly string[]
   readonly toTable: string
   readonly toColumns: readonly string[]
-  /** Such as many-to-one. */
-  readonly type?: string | undefined
+  readonly type: 'many-to-one' | 'one-to-one' | 'one-to-many' | 'many-to-many'
+  readonly description: string | undefined
+  readonly exact: boolean
 }
 
 export interface MetricNote {
   readonly name: string
-  readonly description?: string | undefined
-  /** An SQL expression. */
+  readonly description: string | undefined
+  readonly table: string
+  /** SQL over columns of the table: `sum(total)`. */
   readonly expression: string
-  readonly table?: string | undefined
+  /** SQL conditions, all of which hold. */
+  readonly filters: readonly string[]
+  readonly unit: string | undefined
+  readonly synonyms: readonly string[]
+  readonly exact: boolean
 }
 
+/** The more specific row's facts over the more general's. */
 export interface TableKnowledge {
   readonly useCases: readonly string[]
-  readonly qualityNotes: readonly string[]
+  readonly qualityNotes: string | null
   readonly owner: string | null
   readonly refreshFrequency: string | null
   readonly joinHints: readonly string[]
-  /** Column → note. */
+  /** By column. */
   readonly columnNotes: ReadonlyMap<string, string>
-}
-
-export interface KnowledgeEntry {
-  readonly id: string
-  readonly title: string
-  readonly markdown: string
-  readonly tags: readonly string[]
-}
-
-export interface Learning {
-  readonly id: string
-  readonly description: string
-  readonly category: string
-  readonly tables: readonly string[]
-  readonly failingSql: string | null
-  readonly correctedSql: string | null
-  /** 0 to 1 */
-  readonly confidence: number
-  readonly timesApplied: number
 }

@@ -1,0 +1,61 @@
+/** Everything that is written about a schema, read anew each time: it is a few rows, and a file that is kept until it changes. */
+import type { Pool } from 'pg'
+import { listKnowledgeEntries } from '../control/knowledge-entries.ts'
+import { listLearnings } from '../control/learnings.ts'
+import { listSemanticEntries } from '../control/semantic-entries.ts'
+import { listTableKnowledge } from '../control/table-knowledge.ts'
+import { readTenantName } from '../control/tenants.ts'
+import type { AnnotationSource, Annotations } from './annotations.ts'
+import { readSemanticRows } from './semantic-document.ts'
+import type { SemanticFolder } from './semantic-files.ts'
+import { resolveSemantics, resolveTableKnowledge, type SemanticLayer } from './semantic-layer.ts'
+import type { ExpressionReader } from './semantic-sql.ts'
+
+export const annotationLimits = {
+  /** General entries that go with a schema, and their Markdown together. */
+  generalMax: 50,
+  generalMaxBytes: 64 * 1024,
+  learningsMax: 50,
+} as const
+
+export interface AnnotationReaderOptions {
+  readonly control: Pool
+  readonly files: Pick<SemanticFolder, 'read'>
+  readonly parser: ExpressionReader
+}
+
+export class AnnotationReader implements AnnotationSource {
+  readonly #control: Pool
+  readonly #files: AnnotationReaderOptions['files']
+  readonly #parser: ExpressionReader
+
+  constructor(options: AnnotationReaderOptions) {
+    this.#control = options.control
+    this.#files = options.files
+    this.#parser = options.parser
+  }
+
+  async of(tenantId: string, databaseAlias: string, schema: string): Promise<Annotations> {
+    const { layers, warnings } = await this.layersOf(tenantId)
+    const where = { database: databaseAlias, schema }
+    const { generalMaxBytes: textMaxBytes, generalMax: entriesMax, learningsMax: rowsMax } = annotationLimits
+    const active = { active: true, database: databaseAlias, rowsMax }
+    return {
+      ...resolveSemantics(layers, databaseAlias, schema),
+      tables: resolveTableKnowledge(await listTableKnowledge(this.#control, tenantId, where)),
+      general: await listKnowledgeEntries(this.#control, tenantId, { textMaxBytes, entriesMax }),
+      learnings: await listLearnings(this.#control, tenantId, active),
+      warnings,
+    }
+  }
+
+  /** The rows, then the file: the later wins. @throws as {@link AnnotationSource.of} */
+  async layersOf(
+    tenantId: string,
+  ): Promise<{ readonly layers: readonly SemanticLayer[]; readonly warnings: readonly string[] }> {
+    const rows = readSemanticRows(await listSemanticEntries(this.#control, tenantId), this.#parser)
+    const tenant = await readTenantName(this.#control, tenantId)
+    const file = tenant === undefined ? undefined : await this.#files.read(tenant)
+    return { layers: file === undefined ? [rows] : [rows, file.layer], warnings: file?.warnings ?? [] }
+  }
+}

@@ -1,0 +1,52 @@
+/** The semantic layer as rows: the same definitions as in a file, one row each. What they hold is checked where they are read. */
+import type { ClientBase, Pool } from 'pg'
+import { type Administration, administer } from './administration.ts'
+import { makeId } from './ids.ts'
+import type { TenantRef } from './tenants.ts'
+
+export interface SemanticEntry {
+  readonly kind: 'entity' | 'relationship' | 'metric'
+  /** A database's alias; `*`: any of the tenant's. */
+  readonly database: string
+  /** A schema's own name, or the purpose that it was provisioned for; `*`: any. */
+  readonly schema: string
+  readonly name: string
+  readonly definition: unknown
+}
+
+/** By kind and name, the more general first. */
+export async function listSemanticEntries(db: Pool | ClientBase, tenantId: string): Promise<readonly SemanticEntry[]> {
+  const listed = await db.query<SemanticEntry>(
+    `select s.kind, s.database_alias as database, s.schema_name as schema, s.name, s.definition
+     from postern.semantic_entry s where s.tenant_id = $1
+     order by s.kind, s.database_alias <> '*', s.schema_name <> '*', s.id`,
+    [tenantId],
+  )
+  return listed.rows
+}
+
+/** Puts these in the place of all that the tenant has. They are known to be good. */
+export function replaceSemanticEntries(
+  administration: Administration,
+  tenant: TenantRef,
+  entries: readonly SemanticEntry[],
+): Promise<void> {
+  return administer(administration, async client => {
+    const removed = await client.query('delete from postern.semantic_entry where tenant_id = $1', [tenant.id])
+    for (const { kind, database, schema, name, definition } of entries) {
+      await client.query(
+        `insert into postern.semantic_entry (id, tenant_id, kind, database_alias, schema_name, name, definition)
+         values ($1, $2, $3, $4, $5, $6, $7)`,
+        [makeId(), tenant.id, kind, database, schema, name, JSON.stringify(definition)],
+      )
+    }
+    const count = (kind: SemanticEntry['kind']) => entries.filter(entry => entry.kind === kind).length
+    const detail = {
+      entities: count('entity'),
+      relationships: count('relationship'),
+      metrics: count('metric'),
+      removed: removed.rowCount,
+    }
+    return [undefined, { act: 'semantic import', tenant: tenant.name, tenantId: tenant.id, detail }]
+  })
+}
