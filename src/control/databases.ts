@@ -117,6 +117,17 @@ export function setDatabaseDisabled(
   )
 }
 
+/** Whether the login must hold every lock, or is the caller's own. @throws SqlError 42704 */
+export function setDatabaseTrust(
+  administration: Administration,
+  database: { readonly tenant: string; readonly alias: string },
+  trust: DatabaseRow['trust'],
+): Promise<DatabaseRow> {
+  return change(administration, database, 'database trust', { trust }, (client, row) =>
+    client.query('update postern.database set trust = $2 where id = $1', [row.id, trust]),
+  )
+}
+
 /** The provisioner has made it, with these roles; null where it made none. @throws SqlError 42704 */
 export function markProvisioned(
   administration: Administration,

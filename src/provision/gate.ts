@@ -4,6 +4,7 @@ import { inTransaction, type Query, type TextQuery } from './administrator.ts'
 import type { DatabaseRoles } from './names.ts'
 import { quoteName, quoteText } from './quote.ts'
 import type { Server } from './roles.ts'
+import { ownerLoginFaultsSql, type Trust } from './trust.ts'
 
 /** What Postgres itself enforces on the gate when everything else fails. Our own timers fire first. */
 export interface GatePins {
@@ -104,6 +105,8 @@ export interface ExpectedGate {
   readonly reader: string
   /** True for logins that Postern made: member of `reader` and of nothing else. */
   readonly exact: boolean
+  /** owner-login: it may more than read, short of what ownerLoginFaultsSql finds. */
+  readonly trust?: Trust | undefined
 }
 
 const bland = 'this database cannot be served at present'
@@ -149,6 +152,12 @@ function gateFaultsSql(expected: ExpectedGate): string {
       case when pg_catalog.current_setting('standard_conforming_strings') <> 'on'
         or pg_catalog.current_setting('client_encoding') <> 'UTF8' then 'has other lexical settings' end,
       case when pg_catalog.current_setting('session_replication_role') <> 'origin' then 'has triggers switched off' end,
+      ${expected.trust === 'owner-login' ? `(${ownerLoginFaultsSql})` : attributeFaults(expected)})`
+}
+
+function attributeFaults(expected: ExpectedGate): string {
+  const reader = quoteText(expected.reader)
+  return `
       (select pg_catalog.string_agg(distinct nullif(pg_catalog.concat_ws(', ',
           case when r.rolsuper then 'is a superuser' end,
           case when r.rolbypassrls then 'bypasses row security' end,
@@ -161,5 +170,5 @@ function gateFaultsSql(expected: ExpectedGate): string {
          from pg_catalog.pg_roles r
         where r.rolname not in (session_user, ${reader})
           and pg_catalog.pg_has_role(session_user, r.oid, 'member')
-          and (${expected.exact} or r.rolname in (${forbiddenRoles.map(quoteText).join(', ')}))))`
+          and (${expected.exact} or r.rolname in (${forbiddenRoles.map(quoteText).join(', ')})))`
 }
