@@ -25,6 +25,7 @@ import type { TargetUrl } from './target-url.ts'
 import { attackGate, gateWayOf } from './upstreams.ts'
 
 export interface UrlStores {
+  readonly facts: TargetFacts
   /** The settings with a data folder of this address's own. */
   readonly config: Config
   readonly stores: Stores
@@ -36,8 +37,9 @@ const processesMax = 16
 /**
  * Opens a control database that no other process has: the first free folder of those that belong to this address, so that
  * what one process does, and when it ends, is nothing to another.
+ * Nothing is made where the login cannot come in.
  * @param o.dataDirSaid false: the folder is the user's own, since hosts start their servers anywhere
- * @throws SqlError as openStores; 22023 where the settings name a control database, 53400 where too many run
+ * @throws SqlError as inspectTarget and openStores; 22023 where the settings name a control database, 53400 where too many run
  */
 export async function openUrlStores(
   config: Config,
@@ -52,6 +54,7 @@ export async function openUrlStores(
       hint: 'Unset control.url (POSTERN_CONTROL_URL), or add the database there: postern database add --host …',
     })
   }
+  const facts = await inspectTarget(target, config.pool.connectTimeoutMs)
   const { address, dbname, login } = target
   const digest = createHash('sha256')
     .update(JSON.stringify([address.host, address.port, dbname, login]))
@@ -60,7 +63,7 @@ export async function openUrlStores(
   for (let process = 0; process < processesMax; process++) {
     const own = { ...config, dataDir: join(parent, String(process)) }
     const stores = await openUnused(own, log)
-    if (stores !== undefined) return { config: own, stores }
+    if (stores !== undefined) return { facts, config: own, stores }
   }
   throw new SqlError({ code: '53400', message: `${processesMax} processes guard ${target.shown} already` })
 }
@@ -90,16 +93,16 @@ const user = 'local'
 /**
  * Brings the control database to what the address says, the same at every start, and proves the database's locks.
  * @param o.provision the address is an administrator's: make a gate and a reader by it, and serve through those
- * @throws SqlError 42501 with the SQL to run where the login may be served by no guard alone; 28000, 08001 … where it cannot
- *   be reached
+ * @throws SqlError 42501 with the SQL to run where the login may be served by no guard alone, 57P03 where a lock does not hold
+ *   that must
  */
 export async function prepareAnyUrl(
   administration: Administration,
   config: Config,
   target: TargetUrl,
+  facts: TargetFacts,
   o: { readonly provision: boolean },
 ): Promise<PreparedUrl> {
-  const facts = await inspectTarget(target, config.pool.connectTimeoutMs)
   const principal = await ensurePrincipal(administration)
   const known = (await listDatabases(administration.pool, tenant))[0]
   const made = known?.ownerRole != null
