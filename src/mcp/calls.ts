@@ -135,8 +135,9 @@ export class Calls {
     return await tool.run(args, this.#contextOf(request, requestId, signal, tool.name, args))
   }
 
-  /** For what is no tool: resources, prompts, completion. */
-  contextFor(request: CallRequest): ToolContext {
+  /** For what is no tool: resources and completion. @throws SqlError 53400 */
+  async contextFor(request: CallRequest): Promise<ToolContext> {
+    await this.#parts.services.limiter.take(limited(request.caller.principal), 'call')
     return this.#contextOf(request, randomUUID(), request.signal, request.name, {})
   }
 

@@ -76,7 +76,7 @@ function footer(parts: readonly string[]): string {
 }
 
 /** Marks that nothing in the text can have foreseen. */
-function fence(text: string): string {
+export function fence(text: string): string {
   const mark = `data-${randomBytes(6).toString('hex')}`
   return `<${mark}>\n${text}\n</${mark}>`
 }
