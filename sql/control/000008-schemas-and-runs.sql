@@ -122,6 +122,15 @@ create table postern.run_step (
   primary key (run_id, position)
 );
 
+-- What a run has said, oldest first.
+create table postern.run_log (
+  run_id uuid not null references postern.run on delete cascade,
+  position bigint generated always as identity,
+  time timestamptz not null default now(),
+  line text not null,
+  primary key (run_id, position)
+);
+
 -- Who works on a run, and until when he is believed to live.
 create table postern.lease (
   run_id uuid primary key references postern.run on delete cascade,
@@ -143,6 +152,6 @@ create view postern.run_steps as
 
 grant select, insert, update, delete on
   postern.tenant_schema, postern.connector, postern.connector_credential, postern.pipeline_config, postern.run,
-  postern.run_step, postern.lease
+  postern.run_step, postern.run_log, postern.lease
   to postern_service;
 grant select on postern.runs, postern.run_steps to postern_service;

@@ -85,11 +85,28 @@ export async function readSteps(db: Db, runId: string): Promise<readonly RunStep
   return read.rows
 }
 
+/** The last lines of what it has said, oldest first. */
+export async function readLog(db: Db, runId: string, linesMax: number): Promise<readonly string[]> {
+  const read = await db.query<{ line: string }>(
+    'select l.line from postern.run_log l where l.run_id = $1 order by l.position desc limit $2',
+    [runId, linesMax],
+  )
+  return read.rows.map(row => row.line).reverse()
+}
+
+/** The newest run of a schema. */
+export async function readLatest(db: Db, databaseId: string, schema: string): Promise<RunRow | undefined> {
+  const found = await db.query<RunRow>(
+    `${selectRuns} where r.database_id = $1 and r.schema = $2 order by r.created_at desc limit 1`,
+    [databaseId, schema],
+  )
+  return found.rows[0]
+}
+
 /** The newest run of each pipeline of a tenant. */
 export async function lastRuns(db: Db, tenantId: string): Promise<readonly RunRow[]> {
   const read = await db.query<RunRow>(
-    `select x.* from (select distinct on (r.pipeline) * from (${selectRuns} where r.tenant_id = $1) r
-       order by r.pipeline, r."createdAt" desc) x`,
+    `select distinct on (r.pipeline) * from (${selectRuns} where r.tenant_id = $1) r order by r.pipeline, r."createdAt" desc`,
     [tenantId],
   )
   return read.rows

@@ -205,10 +205,19 @@ const unusedGraceSeconds = 60
 const unused = `s.state = 'active' and not s.pinned
   and s.last_accessed_at + (s.ttl_seconds + ${unusedGraceSeconds}) * interval '1 second' < now() and ${unheld}`
 
-/** Claims it for being dropped. 'unused': only where it is due. False where its state or a run forbids it. */
-export async function claimForDrop(db: Db, id: string, by: 'unused' | 'teardown', claim: string): Promise<boolean> {
+/**
+ * Claims it for being dropped, in a transaction. 'unused': only where it is due. False where its state or a run forbids it.
+ * Whoever queues a run locks the row too: what this looks for is looked for once the row is ours.
+ */
+export async function claimForDrop(
+  client: ClientBase,
+  id: string,
+  by: 'unused' | 'teardown',
+  claim: string,
+): Promise<boolean> {
+  await client.query('select from postern.tenant_schema where id = $1 for update', [id])
   const may = by === 'unused' ? unused : `s.state in ('active', 'provisioning', 'teardown', 'failed') and ${unheld}`
-  const moved = await db.query(
+  const moved = await client.query(
     `update postern.tenant_schema s set state = 'teardown', ended_by = $2, claim = $3, error = null, changed_at = now()
      where s.id = $1 and ${may}`,
     [id, by, claim],

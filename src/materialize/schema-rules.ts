@@ -18,12 +18,12 @@ export function checkProvisionable(row: DatabaseRow): void {
   })
 }
 
-/** As it is written down. @throws SqlError 42602 */
+/** As it is written down. @throws SqlError 22023 */
 export function checkPurpose(text: string): string {
   const purpose = text.normalize('NFC')
   if (/^[\p{L}\p{N}][\p{L}\p{N}\p{M} ._-]*$/u.test(purpose) && purpose.length <= purposeMaxChars) return purpose
   throw new SqlError({
-    code: '42602',
+    code: '22023',
     message: `${JSON.stringify(text)} cannot be the purpose of a schema`,
     hint: `Use letters, digits, spaces, ".", "_" and "-", at most ${purposeMaxChars} characters: "forecast 2026".`,
   })

@@ -68,7 +68,7 @@ export class Schemas {
 
   /**
    * The caller's schema for this purpose: the one that stands, or a new and empty one.
-   * @throws SqlError 42602 for the purpose, 22023 for the time, 55000 where the database takes none, 53400 at a quota
+   * @throws SqlError 22023 for the purpose or the time, 55000 where the database takes none, 53400 at a quota
    */
   async provision(
     principal: SchemaCaller & { readonly id: string },
