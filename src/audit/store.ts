@@ -59,10 +59,10 @@ export async function insertLines(
  * chain in the order of the commits. Hand it to control as `Administration.record`.
  */
 export async function insertRecord(client: ClientBase, record: AuditRecord, sealer: Sealer): Promise<void> {
+  const end = await lockControl(client)
   const at = new Date(record.time)
   await preparePartitions(client, at, at)
   const signer = await openSigner(client, sealer)
-  const end = await lockControl(client)
   const body = encodeRecord(record, end.sequence + 1, new StatementTexts('redact'))
   await insertLines(client, controlInstance, toLine(body, hashRecord(end.hash, body)), signer)
 }

@@ -1,5 +1,6 @@
 /** All commands, and what a command line that names none of them is told. */
 import { CommanderError } from 'commander'
+import { auditCommand } from './audit.ts'
 import { checkCommand } from './check.ts'
 import { type Cli, describeCommand } from './command.ts'
 import { configCommand } from './config.ts'
@@ -9,6 +10,7 @@ import { gatewayCommand } from './gateway.ts'
 import { limitsCommand } from './limits.ts'
 import { migrateCommand } from './migrate.ts'
 import { queryCommand } from './query.ts'
+import { semanticCommand } from './semantic.ts'
 import { serverCommand } from './server.ts'
 import { tenantCommand } from './tenant.ts'
 import { upCommand } from './up.ts'
@@ -23,8 +25,10 @@ const commands = [
   serverCommand,
   userCommand,
   limitsCommand,
+  semanticCommand,
   checkCommand,
   queryCommand,
+  auditCommand,
   configCommand,
   doctorCommand,
 ]

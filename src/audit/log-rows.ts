@@ -1,0 +1,176 @@
+/** Records as they stand in postern.audit_log, for those who may read it: its owner. */
+import type { ClientBase, Pool } from 'pg'
+import type { RecordFields } from './encode.ts'
+
+export interface LogRow extends RecordFields {
+  readonly instance: string
+  /** 64 hex digits; null: from before there was a chain. */
+  readonly hash: string | null
+  /** The partition that holds it: `audit_log_2026_01`. */
+  readonly partition: string
+}
+
+/** Numbers as JSON has them: without loss up to 2^53. */
+const columns = `(extract(epoch from time) * 1000)::double precision as time, instance,
+  sequence::double precision as sequence, kind, door, principal_id, principal, tenant_id, tenant, database, schema, session,
+  request_id, trace_id, credential, tool, statement_kind, statement_text, text_hash, text_bytes, fingerprint, relations,
+  verdict, reason, sqlstate, rows::double precision as rows, bytes::double precision as bytes, wait_ms, run_ms, address,
+  application_name, detail, pg_catalog.encode(hash, 'hex') as hash,
+  (select relname from pg_catalog.pg_class where oid = tableoid) as partition`
+
+const pageRows = 1_000
+
+const chainPage = `
+  select ${columns} from postern.audit_log
+  where instance = $1 and (sequence, time) > ($2, to_timestamp($3::double precision / 1000)) and sequence <= $4
+  order by sequence, time limit ${pageRows}`
+
+/** One chain from its beginning, in order, to its end or to `upTo`. */
+export async function* readChain(
+  db: Pool | ClientBase,
+  instance: string,
+  upTo: number = Number.MAX_SAFE_INTEGER,
+): AsyncGenerator<LogRow, void, undefined> {
+  let after: Pick<LogRow, 'sequence' | 'time'> = { sequence: Number.MIN_SAFE_INTEGER, time: 0 }
+  for (;;) {
+    const { rows } = await db.query<LogRow>(chainPage, [instance, after.sequence, after.time, upTo])
+    yield* rows
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < pageRows) return
+    after = last
+  }
+}
+
+/** Of the log, narrowed to what `filter` names. Texts and relations are found by a part of them. */
+export interface LogFilter {
+  readonly tenant?: string | undefined
+  readonly principal?: string | undefined
+  readonly since?: Date | undefined
+  readonly until?: Date | undefined
+  readonly kind?: string | undefined
+  readonly sqlstate?: string | undefined
+  readonly verdict?: string | undefined
+  readonly tool?: string | undefined
+  /** `schema.table`, or the table alone. */
+  readonly relation?: string | undefined
+  /** Stands in the statement, the reason or the detail; capitals or not. */
+  readonly text?: string | undefined
+}
+
+/** For the parameters from $1 to $10. The planner sees their values, so what is null costs nothing. */
+export const filterText = `
+  ($1::text is null or tenant = $1)
+  and ($2::text is null or principal = $2 or starts_with(principal, $2 || '@'))
+  and ($3::timestamptz is null or time >= $3)
+  and ($4::timestamptz is null or time < $4)
+  and ($5::text is null or kind = $5)
+  and ($6::text is null or sqlstate = $6)
+  and ($7::text is null or verdict = $7)
+  and ($8::text is null or tool = $8)
+  and ($9::text is null or exists (
+    select from pg_catalog.unnest(relations) as relation where relation = $9 or right(relation, length($9) + 1) = '.' || $9))
+  and ($10::text is null or position(lower($10) in lower(concat_ws(' ', statement_text, reason, detail::text))) > 0)`
+
+export function filterValues(filter: LogFilter): unknown[] {
+  const { tenant, principal, since, until, kind, sqlstate, verdict, tool, relation, text } = filter
+  return [tenant, principal, since, until, kind, sqlstate, verdict, tool, relation, text]
+}
+
+const newest = `
+  select ${columns} from postern.audit_log where ${filterText} order by time desc, instance desc, sequence desc limit $11`
+
+/** The newest that match, newest first. */
+export async function searchLog(db: Pool | ClientBase, filter: LogFilter, limit: number): Promise<readonly LogRow[]> {
+  return (await db.query<LogRow>(newest, [...filterValues(filter), limit])).rows
+}
+
+const pageByTime = `
+  select ${columns} from postern.audit_log
+  where ${filterText}
+    and ($11::double precision is null or (time, instance, sequence) > (to_timestamp($11 / 1000), $12::text, $13::bigint))
+  order by time, instance, sequence limit ${pageRows}`
+
+/** All that match, oldest first, a page at a time. */
+export async function* exportLog(db: Pool | ClientBase, filter: LogFilter): AsyncGenerator<LogRow, void, undefined> {
+  let last: LogRow | undefined
+  for (;;) {
+    const after = [last?.time, last?.instance, last?.sequence]
+    const { rows } = await db.query<LogRow>(pageByTime, [...filterValues(filter), ...after])
+    yield* rows
+    last = rows.at(-1)
+    if (last === undefined || rows.length < pageRows) return
+  }
+}
+
+const newestHeads = 'select instance, sequence::double precision as sequence from postern.audit_head'
+const pageOfInstance = `
+  select ${columns} from postern.audit_log
+  where ${filterText} and instance = $11 and sequence > $12 and sequence <= $13 order by sequence limit ${pageRows}`
+
+/** What arrives in the log after now, of every instance, in each's own order. Each round gives what came since the last. */
+export class LogTail {
+  private readonly db: Pool
+  private readonly filter: LogFilter
+  private readonly seen = new Map<string, number>()
+
+  private constructor(db: Pool, filter: LogFilter) {
+    this.db = db
+    this.filter = filter
+  }
+
+  static async open(db: Pool, filter: LogFilter): Promise<LogTail> {
+    const tail = new LogTail(db, filter)
+    for (const head of await tail.heads()) tail.seen.set(head.instance, head.sequence)
+    return tail
+  }
+
+  async *next(): AsyncGenerator<LogRow, void, undefined> {
+    for (const { instance, sequence } of await this.heads()) {
+      for (;;) {
+        const after = this.seen.get(instance) ?? 0
+        if (sequence <= after) break
+        const values = [...filterValues(this.filter), instance, after, sequence]
+        const { rows } = await this.db.query<LogRow>(pageOfInstance, values)
+        this.seen.set(instance, rows.length < pageRows ? sequence : (rows.at(-1)?.sequence ?? sequence))
+        yield* rows
+      }
+    }
+  }
+
+  private async heads(): Promise<readonly { readonly instance: string; readonly sequence: number }[]> {
+    return (await this.db.query<{ instance: string; sequence: number }>(newestHeads)).rows
+  }
+}
+
+export interface RefusalGroup {
+  readonly sqlstate: string | null
+  readonly reason: string | null
+  readonly count: number
+  readonly principals: number
+  readonly first: Date
+  readonly last: Date
+  /** The newest of them. */
+  readonly example: { readonly principal: string | null; readonly text: string | null; readonly tool: string | null }
+}
+
+const refusalGroups = `
+  select cause.sqlstate, cause.reason, cause.count::double precision as count,
+    cause.principals::double precision as principals, cause.first, cause.last, example.example
+  from (
+    select sqlstate, reason, count(*) as count, count(distinct principal) as principals, min(time) as first, max(time) as last
+    from postern.audit_log where ${filterText} and (verdict in ('refuse', 'refused'))
+    group by sqlstate, reason order by count(*) desc, max(time) desc limit $11
+  ) as cause
+  cross join lateral (
+    select json_build_object('principal', principal, 'text', statement_text, 'tool', tool) as example
+    from postern.audit_log as log
+    where log.time = cause.last and log.sqlstate is not distinct from cause.sqlstate
+      and log.reason is not distinct from cause.reason and log.verdict in ('refuse', 'refused') and ${filterText}
+    limit 1
+  ) as example
+  order by cause.count desc, cause.last desc`
+
+/** Refusals by cause, the most frequent first. */
+export async function groupRefusals(db: Pool, filter: LogFilter, limit: number): Promise<readonly RefusalGroup[]> {
+  return (await db.query<RefusalGroup>(refusalGroups, [...filterValues(filter), limit])).rows
+}
