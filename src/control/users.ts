@@ -1,5 +1,6 @@
 /** People and services of a tenant: principal, membership and SCRAM verifier together, as the CLI speaks of them. */
 import type { ClientBase, Pool } from 'pg'
+import { SqlError } from '../errors.ts'
 import { type Administration, administer } from './administration.ts'
 import { makeId } from './ids.ts'
 import { checkLogin, duplicate, missing } from './names.ts'
@@ -15,6 +16,7 @@ export interface UserRow {
   readonly login: string
   readonly role: MembershipRole
   readonly kind: 'person' | 'service'
+  readonly email: string | null
   readonly hasPassword: boolean
   readonly createdAt: Date
   /** The principal's; he is shut out of every tenant. */
@@ -27,7 +29,7 @@ interface UserName {
 }
 
 const selectUsers = `
-  select p.id as "principalId", t.id as "tenantId", t.name as "tenantName", m.login, m.role, p.kind,
+  select p.id as "principalId", t.id as "tenantId", t.name as "tenantName", m.login, m.role, p.kind, p.email,
     exists (select from postern.credential c where c.principal_id = p.id and c.kind = 'scram') as "hasPassword",
     m.created_at as "createdAt", p.disabled_at as "disabledAt"
   from postern.membership m
@@ -47,6 +49,7 @@ export async function addUser(
   },
 ): Promise<UserRow> {
   checkLogin(user.login)
+  refuseTokenLogin(user.login)
   return administer(administration, async client => {
     const tenant = await findTenant(client, user.tenant)
     const principalId = makeId()
@@ -101,6 +104,45 @@ export function setUserDisabled(administration: Administration, user: UserName, 
   )
 }
 
+/**
+ * The address by which another issuer's user, whose address that issuer has verified, is taken for this one.
+ * Null: none. @throws SqlError 42704, 42710 where it is another's
+ */
+export function setUserEmail(administration: Administration, user: UserName, email: string | null): Promise<UserRow> {
+  if (email !== null && !/^[\x21-\x3f\x41-\x7e]+@[a-z0-9.-]+$/i.test(email))
+    throw new SqlError({ code: '22023', message: `${JSON.stringify(email)} is no mail address` })
+  return change(administration, user, 'user email', { email }, async (client, row) => {
+    const other = await client.query(
+      'select from postern.principal p where lower(p.email) = lower($1) and p.id <> $2',
+      [email, row.principalId],
+    )
+    if (other.rowCount !== 0) throw duplicate('user with address', email ?? '')
+    await client.query('update postern.principal set email = $2 where id = $1', [row.principalId, email])
+  })
+}
+
+/** Another tenant for somebody who is known already. @throws SqlError 42602, 42704, 42710 */
+export function addMembership(
+  administration: Administration,
+  user: UserName,
+  membership: UserName & { readonly role: MembershipRole },
+): Promise<UserRow> {
+  checkLogin(membership.login)
+  refuseTokenLogin(membership.login)
+  return administer(administration, async client => {
+    const { principalId } = await findUser(client, user)
+    const tenant = await findTenant(client, membership.tenant)
+    const added = await client.query(
+      `insert into postern.membership (id, tenant_id, principal_id, login, role) values ($1, $2, $3, $4, $5)
+       on conflict do nothing`,
+      [makeId(), tenant.id, principalId, membership.login, membership.role],
+    )
+    if (added.rowCount === 0) throw duplicate('user', `${membership.login}@${tenant.name}`)
+    const row = await findUser(client, membership)
+    return [row, about(row, 'user join', { role: row.role, as: `${user.login}@${user.tenant}` })]
+  })
+}
+
 /** Ends the membership; a principal without another one goes with it. @throws SqlError 42704 */
 export function removeUser(administration: Administration, user: UserName): Promise<UserRow> {
   return administer(administration, async client => {
@@ -133,6 +175,12 @@ export async function findUser(db: Pool | ClientBase, user: UserName): Promise<U
   const row = found.rows[0]
   if (row === undefined) throw missing('user', `${user.login}@${user.tenant}`)
   return row
+}
+
+/** The wire door takes `token@acme` and `alice+token@acme` for logins by token. @throws SqlError 42602 */
+function refuseTokenLogin(login: string): void {
+  if (login !== 'token' && !login.endsWith('+token')) return
+  throw new SqlError({ code: '42602', message: `"${login}" is a login by token`, hint: 'Choose another name.' })
 }
 
 async function writeVerifier(client: ClientBase, principalId: string, verifier: string): Promise<void> {
