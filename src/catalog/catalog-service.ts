@@ -18,10 +18,13 @@ import { assemble } from './assemble.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { missingSchema, parseStored, readSchema, readVersion, type SchemaContents } from './introspection.ts'
 import type { SchemaMetadata, TableMetadata } from './metadata.ts'
+import { type Page, type RenderOptions, renderSchema } from './render.ts'
 import { type Samples, takeSamples } from './samples.ts'
+import { type Hit, type SearchOptions, searchSchema } from './search.ts'
 import { type IsSensitive, sensitiveMatcher } from './sensitive.ts'
 import type { CatalogSettings } from './settings.ts'
 import { SharedWork } from './shared-work.ts'
+import { describeTable } from './table-lines.ts'
 
 export interface CatalogOptions {
   readonly control: Pool
@@ -128,6 +131,21 @@ export class CatalogService {
       else sampled.push(addSamples(table, await this.samplesOf(principal, database, metadata.version, table, asker)))
     }
     return { ...metadata, tables: sampled }
+  }
+
+  /** A page of at most `tokenBudget` tokens. @throws SqlError 22023 for a cursor from before the schema changed */
+  render(metadata: SchemaMetadata, options: RenderOptions): Page {
+    return renderSchema(metadata, options)
+  }
+
+  /** One table as compact text, with all that is known of it. */
+  describe(table: TableMetadata): string {
+    return describeTable(table)
+  }
+
+  /** Tables and columns whose names, synonyms, descriptions or notes hold all words of `text`, the best first. */
+  search(metadata: SchemaMetadata, text: string, options: SearchOptions): readonly Hit[] {
+    return searchSchema(metadata, text, options)
   }
 
   private async snapshotOf(
