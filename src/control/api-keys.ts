@@ -91,7 +91,7 @@ export async function findApiKey(pool: Pool, id: string): Promise<ShownApiKey | 
 export async function writeLastUses(pool: Pool, uses: ReadonlyMap<string, number>): Promise<void> {
   await pool.query(
     `update postern.api_key k set last_used_at = greatest(k.last_used_at, u.at)
-     from pg_catalog.unnest($1::uuid[], $2::timestamptz[]) as u (id, at)
+     from unnest($1::uuid[], $2::timestamptz[]) as u (id, at)
      where k.id = u.id`,
     [[...uses.keys()], [...uses.values()].map(at => new Date(at))],
   )
