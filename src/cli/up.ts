@@ -1,7 +1,13 @@
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
+import type { Config } from '../config.ts'
+import type { Administration } from '../control/administration.ts'
+import { addApiKey } from '../control/api-keys.ts'
 import { type DatabaseRow, listDatabases } from '../control/database-rows.ts'
 import { SqlError } from '../errors.ts'
+import { makeApiKey } from '../identity/api-keys.ts'
+import { writeAgentHosts } from '../serve/agent-hosts.ts'
 import { makeDemoTenant } from '../serve/demo.ts'
 import { type DemoEnv, readDemoEnv, writeDemoEnv } from '../serve/demo-env.ts'
 import type { Serving } from '../serve/doors.ts'
@@ -59,6 +65,9 @@ async function serveUntilStopped(run: Run, demo: boolean): Promise<void> {
   }
 }
 
+/** From src/cli and from dist/cli alike. */
+const launcher = fileURLToPath(new URL('../../bin/postern.mjs', import.meta.url))
+
 /** Made at the first start, or when demo.env is gone; later only the addresses in it are brought up to date. */
 async function prepareDemo(run: Run, stores: Stores, step: (what: string) => void): Promise<DemoEnv | undefined> {
   const { cluster } = stores
@@ -67,9 +76,9 @@ async function prepareDemo(run: Run, stores: Stores, step: (what: string) => voi
   const known = readDemoEnv(path)
   const password = known?.get('PGPASSWORD') ?? generatePassword()
   const bobPassword = known?.get('POSTERN_BOB_PASSWORD') ?? generatePassword()
+  const administration = administrationOf(stores)
   let acme: DatabaseRow | undefined
   if (known === undefined) {
-    const administration = administrationOf(stores)
     acme = await makeDemoTenant(run.config, cluster, administration, { tenant: 'acme', login: 'alice', password })
     step('demo tenant acme made, with alice@acme')
     await makeDemoTenant(run.config, cluster, administration, { tenant: 'globex', login: 'bob', password: bobPassword })
@@ -84,10 +93,31 @@ async function prepareDemo(run: Run, stores: Stores, step: (what: string) => voi
     PGPASSWORD: password,
     PGDATABASE: acme.dbname,
     POSTERN_BOB_PASSWORD: bobPassword,
+    POSTERN_MCP_URL: agentUrl(run.config),
+    POSTERN_MCP_TOKEN: known?.get('POSTERN_MCP_TOKEN') ?? (await makeDemoKey(administration)),
     POSTERN_DIRECT_URL: databaseUrl(cluster, acme.dbname),
   }
   writeDemoEnv(path, env)
+  writeAgentHosts({
+    url: env.POSTERN_MCP_URL,
+    token: env.POSTERN_MCP_TOKEN,
+    login: env.PGUSER,
+    launcher,
+    dataDir: run.config.dataDir,
+  })
   return env
+}
+
+async function makeDemoKey(administration: Administration): Promise<string> {
+  const { id, text, hash } = makeApiKey()
+  const whose = { tenant: 'acme', login: 'alice', name: 'demo' }
+  await addApiKey(administration, { ...whose, id, hash, scopes: null, expiresAt: null })
+  return text
+}
+
+/** Where agents reach the door for them. */
+function agentUrl({ mcp: { publicUrl, host, port } }: Config): string {
+  return publicUrl ?? `http://${reachable(host)}:${port}/mcp`
 }
 
 /** An address that listens for everybody is reached on this machine by the loopback one. */

@@ -52,7 +52,16 @@ function sayDemo({ terminal, config }: Run, env: DemoEnv): void {
   say('')
   say(`  or:  set -a; . ${config.dataDir}/demo.env; set +a; psql`)
   say('')
-  say('  Then try:')
+  say('  Agents (MCP): configuration for Claude, Cursor and VS Code lies in')
+  say(`    ${config.dataDir}/mcp/`)
+  say('  or, for Claude Code, with the values of demo.env:')
+  say(
+    style.bold(
+      `    claude mcp add --transport http postern ${env.POSTERN_MCP_URL} --header "Authorization: Bearer $POSTERN_MCP_TOKEN"`,
+    ),
+  )
+  say('')
+  say('  Then try, in psql:')
   say('    \\d                                                      the tables of a little company')
   say('    select country, count(*) from customers group by 1 order by 2 desc limit 5;')
   say('    delete from customers;                                  refused, and the connection lives on')

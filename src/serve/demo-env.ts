@@ -1,4 +1,4 @@
-/** `.postern/demo.env`: what psql and the examples need to log in as alice, for `set -a; . .postern/demo.env`. */
+/** `.postern/demo.env`: what psql, agents and the examples need to come in as alice, for `set -a; . .postern/demo.env`. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 
 export interface DemoEnv {
@@ -8,6 +8,9 @@ export interface DemoEnv {
   readonly PGPASSWORD: string
   readonly PGDATABASE: string
   readonly POSTERN_BOB_PASSWORD: string
+  readonly POSTERN_MCP_URL: string
+  /** alice's API key. */
+  readonly POSTERN_MCP_TOKEN: string
   /** The embedded cluster's administrator at acme's real database, for comparison. */
   readonly POSTERN_DIRECT_URL: string
 }

@@ -1,25 +1,16 @@
-/** Everything that serves, put together: audit, parser, databases, the wire door, and what a change of the control database does to them. */
+/** The doors of a serving process: the wire for psql and its like, HTTP for agents. */
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
-import { type ChangeWatch, watchChanges } from '../control/config-version.ts'
 import { SqlError } from '../errors.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { OpenSession } from '../gateway/handshake.ts'
 import { createGateway } from '../gateway/listener.ts'
-import { createParser } from '../guard/parse.ts'
-import { VerdictCache } from '../guard/verdict-cache.ts'
-import { LoginThrottle } from '../identity/login-throttle.ts'
-import { Logins } from '../identity/logins.ts'
 import type { Log } from '../observe/log.ts'
-import type { SessionServices } from '../session/context.ts'
-import { Judgement } from '../session/judgement.ts'
 import { openSession } from '../session/session.ts'
-import { PoolGroup } from '../upstream/pool-group.ts'
-import { openAudit } from './audit.ts'
-import { Databases } from './databases.ts'
-import { Revocations } from './revocations.ts'
+import { type Core, openCore } from './core.ts'
+import type { Databases } from './databases.ts'
 import type { Stores } from './stores.ts'
 
 export interface Serving {
@@ -29,61 +20,26 @@ export interface Serving {
   close(deadlineMs: number): Promise<void>
 }
 
-const verdictCacheMaxBytes = 64 * 1024 * 1024
-const auditDrainMs = 3_000
-
-type SharedServices = Omit<SessionServices, 'sweep'>
-
 /** @throws SqlError 55006 for a port, socket or spool that is in use, F0000 for TLS files that do not serve */
 export async function startServing(config: Config, stores: Stores, log: Log): Promise<Serving> {
-  const closers: (() => unknown)[] = []
-  const closeAll = async () => {
-    for (const close of closers.splice(0).reverse()) await close()
+  const core = await openCore(config, stores, log)
+  const closers: ((deadlineMs: number) => unknown)[] = [() => core.close()]
+  const close = async (deadlineMs: number) => {
+    for (const one of closers.splice(0).reverse()) await one(deadlineMs)
   }
   try {
-    const audit = openAudit(config, stores, log)
-    closers.push(() => audit.close(auditDrainMs))
-    const parser = await createParser()
-    closers.push(() => parser.close())
-    const group = new PoolGroup({ totalMax: config.pool.totalMax })
-    const parts = { config, sealer: stores.keys, group, parser, log, now: Date.now }
-    const revocations = new Revocations(stores.control)
-    const databases = await Databases.open(stores.control, parts, served => revocations.endDatabase(served))
-    closers.push(() => databases.close())
-    const judgement = new Judgement(parser, new VerdictCache(verdictCacheMaxBytes))
-    const services: SharedServices = { audit: audit.sink, parser, judgement, log, now: Date.now }
-    const logins = new Logins({
-      pool: stores.control,
-      mockSecret: stores.keys.derive('mock-verifier'),
-      clock: Date.now,
-    })
-    const watch = await watchControl(stores, databases, logins, revocations, log)
-    closers.push(() => watch.close())
-    const gateway = await openGateway(config, { databases, services, logins, revocations, log })
-    revocations.gateway = gateway
-    const close = async (deadlineMs: number) => {
-      await gateway.close(deadlineMs)
-      await closeAll()
-    }
-    return { gateway, databases, close }
+    const gateway = await openGateway(config, core, log)
+    closers.push(deadlineMs => gateway.close(deadlineMs))
+    core.revocations.gateway = gateway
+    return { gateway, databases: core.databases, close }
   } catch (error) {
-    await closeAll()
+    await close(0)
     throw error
   }
 }
 
-interface DoorParts {
-  readonly databases: Databases
-  readonly services: SharedServices
-  readonly logins: Logins
-  readonly revocations: Revocations
-  readonly log: Log
-}
-
-async function openGateway(config: Config, parts: DoorParts): Promise<Gateway> {
+async function openGateway(config: Config, core: Core, log: Log): Promise<Gateway> {
   const { host, port, socket, requireTls, ignoreStartupParameters } = config.gateway
-  // Failures are forgotten by a clock that nobody can set.
-  const throttle = new LoginThrottle({ clock: () => performance.now() })
   try {
     return await createGateway({
       host,
@@ -93,19 +49,19 @@ async function openGateway(config: Config, parts: DoorParts): Promise<Gateway> {
       requireTls,
       ignoreStartupParameters,
       limits: config.gateway,
-      logins: { begin: (address, login) => throttle.begin(address, login), find: login => parts.logins.find(login) },
-      openSession: sessionOpener(parts),
-      audit: parts.services.audit,
-      log: parts.log,
+      logins: core.identity.logins,
+      openSession: sessionOpener(core),
+      audit: core.services.audit,
+      log,
       clock: Date.now,
       tenantOf: () => undefined,
     })
   } catch (error) {
-    throw addressTaken(error, host, port)
+    throw addressTaken(error, host, port, 'POSTERN_GATEWAY_PORT')
   }
 }
 
-function sessionOpener({ databases, services, revocations }: DoorParts): OpenSession {
+function sessionOpener({ databases, services, revocations }: Core): OpenSession {
   return async request => {
     const database = databases.find(request.principal, request.database)
     await database.ready()
@@ -122,24 +78,6 @@ function sessionOpener({ databases, services, revocations }: DoorParts): OpenSes
   }
 }
 
-/** A change is in force within a second, for what is open too; where it cannot be read that is tried again. */
-function watchControl(
-  stores: Stores,
-  databases: Databases,
-  logins: Logins,
-  revocations: Revocations,
-  log: Log,
-): Promise<ChangeWatch> {
-  const onChange = async () => {
-    logins.forget()
-    await databases.reload()
-    await revocations.review()
-  }
-  return watchChanges(stores.control, onChange, {
-    onFault: error => log.warn({ error }, 'changes in the control database cannot be read'),
-  })
-}
-
 function readTls(config: Config): { key: string; cert: string } | null {
   const { cert, key } = config.gateway.tls
   if (cert === null || key === null) return null
@@ -154,17 +92,17 @@ function readTls(config: Config): { key: string; cert: string } | null {
   }
 }
 
-function addressTaken(error: unknown, host: string, port: number): unknown {
+function addressTaken(error: unknown, host: string, port: number, variable: string): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : ''
   if (code === 'EADDRINUSE') {
     return new SqlError({
       code: '55006',
       message: `${host} port ${port} is in use by another program`,
-      hint: `Stop that one, or choose another port: POSTERN_GATEWAY_PORT=${port + 1} npm start`,
+      hint: `Stop that one, or choose another port: ${variable}=${port + 1} npm start`,
       cause: error,
     })
   }
   if (code !== 'EACCES' && code !== 'EADDRNOTAVAIL') return error
-  const hint = 'Set gateway.host and gateway.port to an address of this machine that you may listen on.'
+  const hint = 'Set host and port to an address of this machine that you may listen on.'
   return new SqlError({ code: '58030', message: `cannot listen on ${host} port ${port}: ${code}`, hint, cause: error })
 }
