@@ -38,7 +38,7 @@ export function validateSemantics(
   const tables = new Map(live.tables.map(table => [table.name, table]))
   const missing = (subject: string, table: string, exact: boolean): Drift[] =>
     exact || o.all === true
-      ? [{ kind: 'missing table', subject, message: `Schema ${live.schema} has no table ${table}.` }]
+      ? [{ kind: 'missing table', subject, message: `Schema ${live.schema} has no table ${table} that may be read.` }]
       : []
   return [
     ...[...written.entities].flatMap(([name, entity]) => {
@@ -58,6 +58,14 @@ export function validateSemantics(
       return o.parser === undefined ? [] : driftOfMetric(table, metric, subject, o.parser)
     }),
   ]
+}
+
+/** For agents, who learn no names from it; undefined: nothing drifted. */
+export function driftWarning(drifts: readonly Drift[]): string | undefined {
+  if (drifts.length === 0) return undefined
+  const kinds = [...new Set(drifts.map(drift => drift.kind))].join(', ')
+  const places = drifts.length === 1 ? 'one place' : `${drifts.length} places`
+  return `The descriptions no longer fit the schema in ${places} (${kinds}): where they differ, the schema is right.`
 }
 
 function driftOfEntity(table: LiveTable, entity: EntityNote): Drift[] {

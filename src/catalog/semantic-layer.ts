@@ -6,7 +6,14 @@
  * `pii: true` is the exception: it holds wherever it stands.
  */
 import type { TableKnowledgeRow } from '../control/table-knowledge.ts'
-import type { Annotations, EntityNote, MetricNote, RelationshipNote, TableKnowledge } from './annotations.ts'
+import type {
+  Annotations,
+  ColumnNote,
+  EntityNote,
+  MetricNote,
+  RelationshipNote,
+  TableKnowledge,
+} from './annotations.ts'
 import type { EntityDefinition, MetricDefinition, RelationshipDefinition } from './semantic-schema.ts'
 
 /** What is defined, and for which database and schema. */
@@ -25,8 +32,6 @@ export type Scoped<Definition> = Definition & {
   readonly place: string
 }
 
-export const emptyLayer: SemanticLayer = { entities: [], relationships: [], metrics: [] }
-
 type Semantics = Pick<Annotations, 'entities' | 'relationships' | 'metrics'>
 
 /** What the layers say of one schema; each layer's facts win over those of the layers before it. */
@@ -37,7 +42,10 @@ export function resolveSemantics(layers: readonly SemanticLayer[], database: str
     (one.database === '*' || one.database === database) && (one.schema === '*' || one.schema === schema)
 
   const entities = new Map<string, EntityNote>()
-  for (const one of meant(layer => layer.entities)) entities.set(one.table, mergeEntity(entities.get(one.table), one))
+  for (const one of meant(layer => layer.entities)) {
+    const under = entities.get(one.table)
+    entities.set(one.table, { ...mergeEntity(under, one), exact: one.schema !== '*' || under?.exact === true })
+  }
   const relationships = new Map<string, RelationshipNote>()
   for (const one of meant(layer => layer.relationships)) {
     const { table, columns, toTable, toColumns, type, description } = one
@@ -59,25 +67,34 @@ function byScope(a: { database: string; schema: string }, b: { database: string;
   return weight(a) - weight(b)
 }
 
-function mergeEntity(under: EntityNote | undefined, over: Scoped<EntityDefinition>): EntityNote {
-  const columns = new Map(under?.columns)
-  for (const [name, column] of over.columns) {
-    const below = columns.get(name)
-    columns.set(name, {
-      description: column.description ?? below?.description,
-      type: column.type ?? below?.type,
-      pii: below?.pii === true ? true : (column.pii ?? below?.pii),
-      unit: column.unit ?? below?.unit,
-      aggregation: column.aggregation ?? below?.aggregation,
-      synonyms: column.synonyms.length > 0 ? column.synonyms : (below?.synonyms ?? []),
-    })
+export interface EntitySaid extends Partial<Pick<EntityNote, 'description' | 'primaryKey'>> {
+  readonly synonyms: readonly string[]
+  readonly columns: ReadonlyMap<string, Partial<ColumnNote> & Pick<ColumnNote, 'synonyms'>>
+}
+
+/** Fact by fact. */
+export function mergeEntity(under: EntitySaid | undefined, over: EntitySaid): Omit<EntityNote, 'exact'> {
+  const columns = new Map<string, ColumnNote>()
+  for (const name of new Set([...(under?.columns.keys() ?? []), ...over.columns.keys()])) {
+    columns.set(name, mergeColumn(under?.columns.get(name), over.columns.get(name)))
   }
   return {
     description: over.description ?? under?.description,
     primaryKey: over.primaryKey ?? under?.primaryKey,
     synonyms: over.synonyms.length > 0 ? over.synonyms : (under?.synonyms ?? []),
     columns,
-    exact: over.schema !== '*' || under?.exact === true,
+  }
+}
+
+function mergeColumn(under: Partial<ColumnNote> | undefined, over: Partial<ColumnNote> | undefined): ColumnNote {
+  const synonyms = over?.synonyms ?? []
+  return {
+    description: over?.description ?? under?.description,
+    type: over?.type ?? under?.type,
+    pii: under?.pii === true ? true : (over?.pii ?? under?.pii),
+    unit: over?.unit ?? under?.unit,
+    aggregation: over?.aggregation ?? under?.aggregation,
+    synonyms: synonyms.length > 0 ? synonyms : (under?.synonyms ?? []),
   }
 }
 
