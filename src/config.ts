@@ -209,6 +209,13 @@ export function loadConfig(file?: string, environment: Environment = process.env
   return { config: parsed.data, said }
 }
 
+/** The value of a variable that a command line names: a secret that must not stand in its arguments. @throws SqlError 22023 */
+export function readVariable(name: string, environment: Environment = process.env): string {
+  const value = environment[name]
+  if (value !== undefined && value !== '') return value
+  throw new SqlError({ code: '22023', message: `the environment variable ${name} is not set` })
+}
+
 /** NO_COLOR (no-color.org): a terminal's owner wants none. */
 export function colourRefused(environment: Environment = process.env): boolean {
   return (environment.NO_COLOR ?? '') !== '' || environment.TERM === 'dumb'

@@ -8,6 +8,7 @@ import { databaseCommand } from './database.ts'
 import { doctorCommand } from './doctor.ts'
 import { gatewayCommand } from './gateway.ts'
 import { limitsCommand } from './limits.ts'
+import { mcpCommand } from './mcp.ts'
 import { migrateCommand } from './migrate.ts'
 import { queryCommand } from './query.ts'
 import { semanticCommand } from './semantic.ts'
@@ -19,6 +20,7 @@ import { userCommand } from './user.ts'
 const commands = [
   upCommand,
   gatewayCommand,
+  mcpCommand,
   migrateCommand,
   tenantCommand,
   databaseCommand,

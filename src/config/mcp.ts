@@ -1,5 +1,6 @@
 /** `mcp`: the door for agents. */
 import { z } from 'zod'
+import { Secret } from './secret.ts'
 
 const count = (value: number, most = 1_000_000) => z.int().min(1).max(most).default(value)
 const bytes = (value: number, most: number) => z.int().min(1024).max(most).default(value)
@@ -33,6 +34,16 @@ export const mcp = z
       .array(z.string().min(1))
       .default([])
       .describe('Host names of web pages that may call (Origin header), besides the one of publicUrl.'),
+    token: z
+      .string()
+      .min(1)
+      .transform(text => new Secret(text))
+      .nullable()
+      .default(null)
+      .meta({
+        secret: 'value',
+        description: 'API key or access token in whose name "postern mcp" serves its standard input.',
+      }),
     toolsExtended: z.boolean().default(false).describe('Offer explain_query, search_objects and save_learning too.'),
     rowsDefault: count(500).describe('Rows of a query whose caller names no number.'),
     rowsMax: count(10_000).describe('Rows of a query, whatever its caller names.'),

@@ -1,11 +1,41 @@
 /** All tools, in the order in which hosts list them, and what hosts are told of each. */
 import { z } from 'zod'
 import type { Tool, ToolAnnotations } from './tool.ts'
+import { cancelMaterializationTool } from './tools/cancel-materialization.ts'
+import { configurePipelineTool } from './tools/configure-pipeline.ts'
+import { describeTableTool } from './tools/describe-table.ts'
 import { explainQueryTool } from './tools/explain-query.ts'
+import { getMaterializationStatusTool } from './tools/get-materialization-status.ts'
+import { getMetadataTool } from './tools/get-metadata.ts'
 import { listDatabasesTool } from './tools/list-databases.ts'
+import { listPipelinesTool } from './tools/list-pipelines.ts'
+import { listSchemasTool } from './tools/list-schemas.ts'
+import { listTablesTool } from './tools/list-tables.ts'
+import { provisionSchemaTool } from './tools/provision-schema.ts'
 import { queryTool } from './tools/query.ts'
+import { runMaterializationTool } from './tools/run-materialization.ts'
+import { saveLearningTool } from './tools/save-learning.ts'
+import { searchObjectsTool } from './tools/search-objects.ts'
+import { teardownSchemaTool } from './tools/teardown-schema.ts'
 
-const tools: readonly Tool[] = [listDatabasesTool, queryTool, explainQueryTool]
+const tools: readonly Tool[] = [
+  listDatabasesTool,
+  listTablesTool,
+  describeTableTool,
+  getMetadataTool,
+  queryTool,
+  provisionSchemaTool,
+  listSchemasTool,
+  teardownSchemaTool,
+  listPipelinesTool,
+  configurePipelineTool,
+  runMaterializationTool,
+  getMaterializationStatusTool,
+  cancelMaterializationTool,
+  explainQueryTool,
+  searchObjectsTool,
+  saveLearningTool,
+]
 
 export function toolsOf(o: { readonly extended: boolean }): readonly Tool[] {
   return tools.filter(tool => o.extended || tool.extended !== true)

@@ -178,6 +178,6 @@ function authorityOf({ host, port }: { readonly host: string; readonly port: num
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-function aboutOf({ tenant, id, credential }: Principal): OpenAbout {
+export function aboutOf({ tenant, id, credential }: Principal): OpenAbout {
   return { tenantId: tenant, principalId: id, credential }
 }

@@ -1,0 +1,188 @@
+/** The MCP door on standard input and output, for a host that starts its servers itself. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Command, Option } from 'commander'
+import type { Pool } from 'pg'
+import { type Config, readVariable } from '../config.ts'
+import { readMembers } from '../control/members.ts'
+import { findTenant } from '../control/tenants.ts'
+import { listUsers } from '../control/users.ts'
+import { SqlError } from '../errors.ts'
+import type { Authenticator } from '../identity/authenticator.ts'
+import { type Principal, principalOf } from '../identity/principal.ts'
+import type { CallMeta } from '../mcp/call-meta.ts'
+import { openStores, type Stores } from '../serve/stores.ts'
+import { parseLogin } from './administer.ts'
+import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
+import { stopped } from './gateway.ts'
+
+interface McpOptions {
+  readonly principal?: string
+  readonly tokenEnv?: string
+  readonly passThrough?: true
+  readonly tools?: 'core' | 'extended'
+}
+
+/** Another process that makes the embedded Postgres for the first time needs so long at most. */
+const firstStartMaxMs = 60_000
+const firstStartLookEveryMs = 500
+const drainMs = 2_000
+
+export function mcpCommand(cli: Cli): Command {
+  const command = describeCommand('mcp', 'serve MCP on standard input and output, for one host', [
+    'mcp --principal alice@acme',
+    'mcp --token-env ACME_KEY --tools extended',
+  ])
+    .option('--principal <login@tenant>', 'in whose name; whoever may start this command answers for it')
+    .option('--token-env <name>', 'the environment variable with an API key or access token; else POSTERN_MCP_TOKEN')
+    .option('--pass-through', "the host sends each user's token with the call (_meta.authorization)")
+    .addOption(new Option('--tools <set>', 'which tools').choices(['core', 'extended']))
+  return command.action((options: McpOptions) =>
+    runCommand(
+      cli,
+      command,
+      async run => {
+        const stores = await openStoresPatiently(run)
+        const who: Who = { ...options, token: tokenOf(run.config, options) }
+        await serveStdio(run, run.config, stores, who, {
+          tools: options.tools,
+          streams: cli.streams,
+          version: command.parent?.version() ?? '',
+        })
+      },
+      'service',
+    ),
+  )
+}
+
+/** In whose name: a principal that is known already, or what finds it out for each request. */
+export type Who =
+  | Principal
+  | { readonly principal?: string; readonly token: string | undefined; readonly passThrough?: true }
+
+/** Serves until the host closes standard input or the process is told to stop, and closes everything, the stores too. */
+export async function serveStdio(
+  { log, signal }: Pick<Run, 'log' | 'signal'>,
+  config: Config,
+  stores: Stores,
+  who: Who,
+  o: { readonly tools?: McpOptions['tools']; readonly streams: Cli['streams']; readonly version: string },
+): Promise<void> {
+  try {
+    const [{ openCore }, { startStdio }] = await Promise.all([import('../serve/core.ts'), import('../mcp/stdio.ts')])
+    const core = await openCore(config, stores, log, { beside: true })
+    try {
+      const { first, authenticate } = await findWho(who, config, stores.control, core.identity.authenticator)
+      const settings = o.tools === undefined ? config.mcp : { ...config.mcp, toolsExtended: o.tools === 'extended' }
+      const door = await startStdio(
+        {
+          config: settings,
+          services: {
+            ...core.agents,
+            directory: core.databases,
+            parse: text => core.parser.parseNow(text),
+            now: Date.now,
+          },
+          control: stores.control,
+          derive: purpose => stores.keys.derive(purpose),
+          audit: core.services.audit,
+          log,
+          version: o.version,
+          authenticate,
+          input: o.streams.input,
+          output: o.streams.output,
+        },
+        first,
+      )
+      core.revocations.watch(door)
+      if (first !== undefined) core.revocations.note(first)
+      log.info({ principal: first?.login, databases: core.databases.all(first?.tenant).length }, 'serving MCP')
+      await Promise.race([door.ended, stopped(signal)])
+      await door.close(signal.aborted ? drainMs : 0)
+    } finally {
+      await core.close()
+    }
+  } finally {
+    await stores.close()
+  }
+}
+
+interface Found {
+  /** Undefined where every request brings its own token. */
+  readonly first: Principal | undefined
+  authenticate(meta: CallMeta): Promise<Principal>
+}
+
+async function findWho(who: Who, config: Config, control: Pool, authenticator: Authenticator): Promise<Found> {
+  if ('id' in who) return { first: who, authenticate: () => Promise.resolve(who) }
+  const audience = config.mcp.publicUrl ?? `http://${config.mcp.host}:${config.mcp.port}/mcp`
+  const byToken = (token: string, tenant: string | undefined) =>
+    authenticator.authenticate(token, { tenant: tenant ?? null, audience, address: 'local' })
+  const { principal, token, passThrough = false } = who
+  const local = principal === undefined ? undefined : await findLocal(control, principal)
+  if (local === undefined && token === undefined && !passThrough) throw nobody()
+  const own = async (meta: CallMeta) => local ?? (token === undefined ? undefined : await byToken(token, meta.tenant))
+  return {
+    first: local ?? (token === undefined ? undefined : await firstOf(() => byToken(token, undefined))),
+    async authenticate(meta) {
+      if (meta.authorization === undefined) {
+        const principal = await own(meta)
+        if (principal !== undefined) return principal
+        throw new SqlError({ code: '28000', message: 'the host sent no token: _meta.authorization' })
+      }
+      if (passThrough) return await byToken(meta.authorization, meta.tenant)
+      throw new SqlError({
+        code: '42501',
+        message: 'tokens of users are not taken from this host',
+        hint: 'Start with --pass-through where the host may answer for its users.',
+      })
+    },
+  }
+}
+
+/** A token of several tenants has no principal before a request names one. */
+async function firstOf(find: () => Promise<Principal>): Promise<Principal | undefined> {
+  try {
+    return await find()
+  } catch (error) {
+    if (error instanceof SqlError && error.code === '22023') return undefined
+    throw error
+  }
+}
+
+/** @throws SqlError 42704, 28000 where he is disabled */
+async function findLocal(control: Pool, name: string): Promise<Principal> {
+  const { login, tenant } = parseLogin(name)
+  await findTenant(control, tenant)
+  const user = (await listUsers(control, tenant)).find(one => one.login === login)
+  if (user === undefined) throw new SqlError({ code: '42704', message: `tenant "${tenant}" has no user "${login}"` })
+  const members = await readMembers(control, [user.principalId])
+  const member = members.find(one => one.tenantId === user.tenantId)
+  if (member === undefined) throw new SqlError({ code: '28000', message: `${name} is disabled` })
+  return principalOf(member, { via: 'local', credential: null, expiresAt: null, scopes: null })
+}
+
+function tokenOf(config: Config, { tokenEnv }: McpOptions): string | undefined {
+  return tokenEnv === undefined ? config.mcp.token?.reveal() : readVariable(tokenEnv)
+}
+
+function nobody(): SqlError {
+  return new SqlError({
+    code: '22023',
+    message: 'in whose name?',
+    hint: 'Say --principal <login>@<tenant>, or set POSTERN_MCP_TOKEN to an API key ("postern key add").',
+  })
+}
+
+/** Waits for another process that is making the embedded Postgres at this moment. */
+async function openStoresPatiently({ config, log, signal }: Run): Promise<Stores> {
+  const until = performance.now() + firstStartMaxMs
+  for (;;) {
+    try {
+      return await openStores(config, log, { migrate: false })
+    } catch (error) {
+      const busy = error instanceof SqlError && error.code === '55006'
+      if (!busy || signal.aborted || performance.now() > until) throw error
+      await sleep(firstStartLookEveryMs)
+    }
+  }
+}

@@ -1,0 +1,44 @@
+/** When what a schema holds was last loaded. */
+import type { TableMetadata } from '../../catalog/metadata.ts'
+import type { Target } from '../target.ts'
+import type { ToolContext } from '../tool.ts'
+
+export interface Freshness {
+  of(table: Pick<TableMetadata, 'knowledge'>): TableFreshness
+}
+
+export interface TableFreshness {
+  readonly materialized_at?: string | undefined
+  readonly freshness?: string | undefined
+  readonly pipeline?: string | undefined
+}
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+const dayMs = 24 * hourMs
+
+/** Of a schema that runs fill: its last run that ended well. @throws SqlError where that cannot be looked up */
+export async function freshnessOf({ services, principal }: ToolContext, place: Target): Promise<Freshness> {
+  const run = place.row?.lastRun ?? (await services.runs.latest(principal, place.database, place.schema))
+  const ended = run?.state === 'succeeded' || run?.state === 'partial' ? run.endedAt : null
+  const loaded = ended === null || run === undefined ? {} : loadedAt(ended, run.pipeline, services.now())
+  return { of: ({ knowledge }) => withPromise(loaded, knowledge?.refreshFrequency ?? null) }
+}
+
+function loadedAt(ended: Date, pipeline: string, nowMs: number): TableFreshness {
+  return { materialized_at: ended.toISOString(), freshness: ago(nowMs - ended.getTime()), pipeline }
+}
+
+function withPromise(loaded: TableFreshness, refreshFrequency: string | null): TableFreshness {
+  if (refreshFrequency === null) return loaded
+  const promised = `refreshed ${refreshFrequency}`
+  return { ...loaded, freshness: loaded.freshness === undefined ? promised : `${loaded.freshness}, ${promised}` }
+}
+
+/** `3 h ago` */
+function ago(ms: number): string {
+  if (ms < minuteMs) return 'just now'
+  if (ms < hourMs) return `${Math.floor(ms / minuteMs)} min ago`
+  if (ms < 2 * dayMs) return `${Math.floor(ms / hourMs)} h ago`
+  return `${Math.floor(ms / dayMs)} days ago`
+}
