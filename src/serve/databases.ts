@@ -128,6 +128,6 @@ function isServed(row: DatabaseRow): boolean {
 
 /** Everything that a connection depends on: if it changes, the pool is another. */
 function wayOf(row: DatabaseRow): string {
-  const { dbname, alias, pooling, server, readers } = row
-  return JSON.stringify({ dbname, alias, pooling, server, readers })
+  const { dbname, alias, pooling, trust, server, readers } = row
+  return JSON.stringify({ dbname, alias, pooling, trust, server, readers })
 }

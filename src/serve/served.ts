@@ -12,6 +12,7 @@ import { reviewCatalog } from '../guard/review.ts'
 import type { Log } from '../observe/log.ts'
 import type { AttackReport } from '../provision/self-attack.ts'
 import { catalogVersion, readCatalog } from '../provision/snapshot.ts'
+import { describeMissing, isServable, missingLocks } from '../provision/trust.ts'
 import type { CallerDatabase, DatabaseAbout } from '../session/callers.ts'
 import type { SessionPrincipal } from '../session/served-database.ts'
 import { Sweep, type Swept } from '../session/sweep.ts'
@@ -217,12 +218,12 @@ export class Served implements CallerDatabase {
     await this.#mend()
     const report = await attackGate(this.#way, this.row)
     this.#report = report
-    this.#refusal = report.passed ? null : notServed(this.alias)
-    for (const { name, kind, verdict, evidence, mend } of report.outcomes) {
-      if (kind !== 'must-fail' || verdict === 'held') continue
+    this.#refusal = isServable(report, this.row.trust) ? null : notServed(this.alias)
+    for (const { name, verdict, evidence, mend } of this.#refusal === null ? [] : missingLocks(report)) {
       this.log.error({ attack: name, verdict, evidence, mend }, 'a lock does not hold: the database is not served')
     }
     if (report.passed) this.log.info(this.proof(), 'all locks hold')
+    else if (this.#refusal === null) this.log.info({ missing: describeMissing(report) }, 'served behind the guard alone')
     if (this.#refusal === null) await this.refreshCatalog()
     return report
   }
