@@ -44,7 +44,7 @@ create table postern.audit_checkpoint (
   key integer not null references postern.audit_key,
   signature bytea not null,
   made_at timestamptz not null default now(),
-  primary key (instance, first_sequence)
+  primary key (instance, first_sequence, last_sequence)
 );
 
 create index on postern.audit_checkpoint (instance, previous);

@@ -16,7 +16,7 @@ const columns = `(extract(epoch from time) * 1000)::double precision as time, in
   request_id, trace_id, credential, tool, statement_kind, statement_text, text_hash, text_bytes, fingerprint, relations,
   verdict, reason, sqlstate, rows::double precision as rows, bytes::double precision as bytes, wait_ms, run_ms, address,
   application_name, detail, pg_catalog.encode(hash, 'hex') as hash,
-  (select relname from pg_catalog.pg_class where oid = tableoid) as partition`
+  (select relname from pg_catalog.pg_class where oid = audit_log.tableoid) as partition`
 
 const pageRows = 1_000
 

@@ -172,9 +172,9 @@ class Walk {
 
   /** Over what retention dropped, where it left a signed checkpoint. */
   private async passCheckpoint(before: number): Promise<boolean> {
-    const checkpoint = await readCheckpoint(this.db, this.instance, this.hash)
-    if (checkpoint === undefined || checkpoint.firstSequence <= this.sequence || checkpoint.lastSequence >= before)
-      return false
+    const place = [this.instance, this.hash, this.sequence, before]
+    const checkpoint = (await this.db.query<Checkpoint & Signed>(checkpointBetween, place)).rows[0]
+    if (checkpoint === undefined) return false
     const { key, signature } = checkpoint
     if (!this.options.signatures(key, checkpointText(checkpoint), signature)) {
       this.unsignedCheckpoint = checkpoint
@@ -265,11 +265,11 @@ const headOf = `
   select instance, sequence::double precision as sequence, pg_catalog.encode(hash, 'hex') as hash, key, signature
   from postern.audit_head where instance = $1`
 
-const checkpointFrom = `
+const checkpointBetween = `
   select instance, first_sequence::double precision as "firstSequence", last_sequence::double precision as "lastSequence",
     records::double precision as records, pg_catalog.encode(previous, 'hex') as previous,
     pg_catalog.encode(hash, 'hex') as hash, key, signature
-  from postern.audit_checkpoint where instance = $1 and previous = pg_catalog.decode($2, 'hex')
+  from postern.audit_checkpoint where instance = $1 and previous = pg_catalog.decode($2, 'hex') and first_sequence > $3 and last_sequence < $4
   order by last_sequence desc limit 1`
 
 const keptApartText = `
@@ -279,14 +279,6 @@ const keptApartText = `
     and detail ->> 'hash' ~ '^[0-9a-f]{64}$' and detail ->> 'sequence' ~ '^[0-9]{1,15}$' and detail ->> 'instance' = $1
     and (detail ->> 'sequence')::double precision > $3 and (detail ->> 'sequence')::double precision < $4
   order by 1 limit 1`
-
-async function readCheckpoint(
-  db: ClientBase,
-  instance: string,
-  previous: string,
-): Promise<(Checkpoint & Signed) | undefined> {
-  return (await db.query<Checkpoint & Signed>(checkpointFrom, [instance, previous])).rows[0]
-}
 
 function inWords({ sequence, lastSequence }: { sequence: number; lastSequence: number }): string {
   return sequence === lastSequence ? `record ${sequence} is` : `records ${sequence} to ${lastSequence} are`

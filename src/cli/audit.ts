@@ -83,12 +83,14 @@ function retentionCommand(cli: Cli): Command {
     'retention',
     'show the months that are older than audit.retentionDays, or drop them; signed checkpoints stay in their place',
     ['audit retention', 'audit retention --apply'],
-  ).option('--apply', 'drop them')
-  return command.action((options: { apply?: boolean }) =>
+  )
+    .option('--apply', 'drop them')
+    .option('--even-broken', 'also those whose chain is broken; it stays broken')
+  return command.action((options: RetentionFlags) =>
     runCommand(cli, command, run => {
       const { retentionDays } = run.config.audit
       if (retentionDays !== null)
-        return withLog(run, (owner, stores) => retain(run, owner, stores, retentionDays, options.apply === true))
+        return withLog(run, (owner, stores) => retain(run, owner, stores, retentionDays, options))
       run.terminal.answer({ retentionDays, months: [] }, () =>
         run.terminal.say('audit.retentionDays is not set: every record is kept'),
       )
@@ -97,11 +99,22 @@ function retentionCommand(cli: Cli): Command {
   )
 }
 
-async function retain(run: Run, owner: Pool, stores: Stores, retentionDays: number, apply: boolean): Promise<void> {
+interface RetentionFlags {
+  readonly apply?: boolean
+  readonly evenBroken?: boolean
+}
+
+async function retain(
+  run: Run,
+  owner: Pool,
+  stores: Stores,
+  retentionDays: number,
+  { apply = false, evenBroken }: RetentionFlags,
+): Promise<void> {
   const nowMs = Date.now()
   const actor = { door: 'cli', principal: userInfo().username, session: randomUUID(), requestId: randomUUID() }
   const months = apply
-    ? await enforceRetention(owner, { sealer: stores.keys, retentionDays, nowMs, actor })
+    ? await enforceRetention(owner, { sealer: stores.keys, retentionDays, nowMs, actor, evenBroken })
     : await listOldMonths(owner, { retentionDays, nowMs })
   run.terminal.answer({ retentionDays, applied: apply, months }, () => {
     for (const { month, bytes } of months)

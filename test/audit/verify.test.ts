@@ -1,0 +1,338 @@
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { genesisOf, hashRecord } from '../../src/audit/chain.ts'
+import { toBody } from '../../src/audit/encode.ts'
+import { readChain } from '../../src/audit/log-rows.ts'
+import { insertRecord } from '../../src/audit/store.ts'
+import { administer } from '../../src/control/administration.ts'
+import { type ControlFixture, freshControl } from '../control/fixture.ts'
+import { append, meddle, ship, shippedChain, verify, verifyAll } from './chains.ts'
+import { spooled, spoolFolder, spoolIn, statement } from './fixture.ts'
+
+let control: ControlFixture
+beforeAll(async () => {
+  control = await freshControl()
+})
+
+const whole = { break: undefined }
+const times = (sequence: number) => Date.UTC(2026, 0, 10) + (sequence - 1) * 1_000
+
+describe('a chain that is whole', () => {
+  test('holds, whatever stands in its records', async () => {
+    const spool = spoolIn(await spoolFolder(), { literals: 'keep' })
+    spool.append(
+      statement(1, { text: `tab\t nul\0 half\ud800 quote" back\\ é 🂡`, time: 1.75, runMs: 1e-7, waitMs: -0 }),
+    )
+    spool.append(
+      statement(2, { relations: [], detail: { '\0': 1, b: { 10: 1, 9: 2, z: [{ y: 1, x: null }] }, a: 1e21 } }),
+    )
+    spool.append(statement(3, { runMs: Number.NaN, waitMs: 0.1 + 0.2, rows: 2 ** 52, detail: {} }))
+    spool.append(statement(4, { text: 'x'.repeat(200_000), detail: { long: 'y'.repeat(200_000) } }))
+    spool.append({ time: 0, kind: 'login', door: 'wire', session: '', requestId: '' })
+    spool.append(
+      statement(6, {
+        kind: 'tool-call',
+        tool: 'query',
+        traceId: '0af7651916cd43dd8448eb211c80319c',
+        credential: 'k1',
+        schema: 'crm',
+      }),
+    )
+    spool.append(statement(7, { detail: { at: new Date(0), none: undefined, deep: [undefined, -0, 0.1, 5e-324] } }))
+    await ship(control, spool)
+    expect(await verify(control, spool.instance)).toMatchObject({
+      ...whole,
+      records: 7,
+      first: 1,
+      last: 7,
+      keptApart: 0,
+    })
+    await spool.close()
+  })
+
+  test('goes on over restarts, files and shipping in between', async () => {
+    const dir = await spoolFolder()
+    let instance = ''
+    for (let start = 0; start < 5; start++) {
+      const spool = spoolIn(dir, { fileMaxBytes: 3_000 })
+      instance = spool.instance
+      append(spool, 20, times(start * 20))
+      if (start % 2 === 0) await ship(control, spool, 2_000)
+      await spool.close()
+    }
+    const last = spoolIn(dir)
+    await ship(control, last)
+    await last.close()
+    expect(await verify(control, instance)).toMatchObject({ ...whole, records: 100 })
+  })
+
+  test('goes on where everything was shipped and the one file left is empty', async () => {
+    const dir = await spoolFolder()
+    const first = spoolIn(dir)
+    append(first, 3, times(1))
+    first.rotate()
+    await ship(control, first)
+    await first.close()
+    expect(await spooled(dir)).toEqual([])
+    const second = spoolIn(dir)
+    append(second, 3, times(4))
+    await ship(control, second)
+    await second.close()
+    expect(second.instance).toBe(first.instance)
+    expect(await verify(control, first.instance)).toMatchObject({ ...whole, records: 6 })
+  })
+
+  test('of a spool that was lost ends where it was shipped, and another begins', async () => {
+    const dir = await spoolFolder()
+    const first = spoolIn(dir)
+    append(first, 3, times(1))
+    await ship(control, first)
+    append(first, 3, times(4))
+    await first.close()
+    for (const name of await readdir(dir)) await rm(join(dir, name), { recursive: true })
+    const second = spoolIn(dir)
+    append(second, 2, times(7))
+    await ship(control, second)
+    await second.close()
+    expect(second.instance).not.toBe(first.instance)
+    expect(await verify(control, first.instance)).toMatchObject({ ...whole, records: 3 })
+    expect(await verify(control, second.instance)).toMatchObject({ ...whole, records: 2 })
+  })
+
+  test('passes over a line that the log could not take, since a record tells of it', async () => {
+    const spool = spoolIn(await spoolFolder())
+    spool.append(statement(1))
+    spool.append(statement(2, { principalId: 'nobody' }))
+    spool.append(statement(3, { principalId: 'nobody' }))
+    spool.append(statement(4))
+    await ship(control, spool)
+    expect(await verify(control, spool.instance)).toMatchObject({ ...whole, records: 4, keptApart: 2, last: 6 })
+    await spool.close()
+  })
+
+  test('of administrative acts is in the order of their commits, and has none that was rolled back', async () => {
+    const act = (name: string) =>
+      administer(control.administration, async client => {
+        await client.query('select pg_sleep(random() / 100)')
+        if (name.startsWith('bad')) throw new Error(name)
+        return [undefined, { act: name }]
+      })
+    const acts = Array.from({ length: 30 }, (_, i) =>
+      act(i % 3 === 0 ? `bad ${i}` : `good ${i}`).catch(() => undefined),
+    )
+    await Promise.all(acts)
+    const alone = await control.service.connect()
+    await alone.query('begin')
+    await insertRecord(alone, { ...statement(1), kind: 'administration' }, control.administration.sealer)
+    await alone.query('commit')
+    alone.release()
+    expect(await verify(control, 'control')).toMatchObject({ ...whole, records: 21, first: 1, last: 21 })
+  })
+
+  test('two instances at once have one each', async () => {
+    const chains = await Promise.all(Array.from({ length: 4 }, () => shippedChain(control, 300)))
+    expect(new Set(chains).size).toBe(4)
+    for (const instance of chains) expect(await verify(control, instance)).toMatchObject({ ...whole, records: 300 })
+    const all = await verifyAll(control)
+    expect(all.filter(chain => chain.break !== undefined)).toEqual([])
+    expect(all.map(chain => chain.instance)).toEqual(expect.arrayContaining(['control', ...chains]))
+  })
+
+  test('can be followed by anybody with a SHA-256', async () => {
+    const instance = await shippedChain(control, 3)
+    let previous = genesisOf(instance)
+    for await (const row of readChain(control.owner, instance)) {
+      previous = hashRecord(previous, toBody(row))
+      expect(row.hash).toBe(previous)
+    }
+  })
+})
+
+describe('a break is found and named', () => {
+  const rows = (instance: string, where: string) => `postern.audit_log where instance = '${instance}' and ${where}`
+
+  test.each([
+    ['a text', `statement_text = overlay(statement_text placing 'x' from 3 for 1)`],
+    ['a number', 'rows = rows + 1'],
+    ['a time', `time = time + interval '1 millisecond'`],
+    ['a hash', `hash = set_byte(hash, 31, get_byte(hash, 31) # 1)`],
+    ['a hash that is gone', 'hash = null'],
+    ['a principal that is gone', 'principal = null'],
+    ['a detail that was not there', `detail = '{}'`],
+  ])('%s', async (_, change) => {
+    const instance = await shippedChain(control, 20)
+    await meddle(control.owner, `update postern.audit_log set ${change} where instance = $1 and sequence = 7`, [
+      instance,
+    ])
+    const found = await verify(control, instance)
+    expect(found).toMatchObject({ records: 6, break: { kind: 'changed', sequence: 7 } })
+    expect(Math.abs((found.break?.time ?? 0) - times(7))).toBeLessThan(2)
+  })
+
+  test('of the first and of the last record', async () => {
+    for (const sequence of [1, 20]) {
+      const instance = await shippedChain(control, 20)
+      await meddle(control.owner, 'update postern.audit_log set rows = 0 where instance = $1 and sequence = $2', [
+        instance,
+        sequence,
+      ])
+      expect((await verify(control, instance)).break).toMatchObject({ kind: 'changed', sequence })
+    }
+  })
+
+  test('records that are deleted', async () => {
+    const instance = await shippedChain(control, 2_500)
+    await meddle(control.owner, `delete from ${rows(instance, 'sequence between 1200 and 1202')}`, [])
+    expect((await verify(control, instance)).break).toEqual({
+      kind: 'missing',
+      sequence: 1200,
+      lastSequence: 1202,
+      time: times(1203),
+      message: 'records 1200 to 1202 are missing',
+    })
+  })
+
+  test('the first ones, deleted', async () => {
+    const instance = await shippedChain(control, 5)
+    await meddle(control.owner, `delete from ${rows(instance, 'sequence < 3')}`, [])
+    expect((await verify(control, instance)).break).toMatchObject({ kind: 'missing', sequence: 1, lastSequence: 2 })
+  })
+
+  test('the last ones, deleted', async () => {
+    const instance = await shippedChain(control, 10)
+    await meddle(control.owner, `delete from ${rows(instance, 'sequence > 8')}`, [])
+    expect((await verify(control, instance)).break).toMatchObject({
+      kind: 'truncated',
+      sequence: 9,
+      lastSequence: 10,
+      time: times(8),
+    })
+    await meddle(control.owner, `delete from postern.audit_head where instance = $1`, [instance])
+    expect((await verify(control, instance)).break).toMatchObject({ kind: 'not signed', sequence: 8 })
+  })
+
+  test('all of them, deleted', async () => {
+    const instance = await shippedChain(control, 10)
+    await meddle(control.owner, `delete from ${rows(instance, 'true')}`, [])
+    expect((await verify(control, instance)).break).toMatchObject({ kind: 'truncated', sequence: 1, lastSequence: 10 })
+  })
+
+  test('two that changed places', async () => {
+    const instance = await shippedChain(control, 10)
+    await meddle(
+      control.owner,
+      `update postern.audit_log set sequence = 9 - sequence where instance = $1 and sequence in (4, 5)`,
+      [instance],
+    )
+    expect((await verify(control, instance)).break).toMatchObject({ kind: 'out of order', sequence: 4 })
+  })
+
+  const columns = `instance, kind, door, session, request_id, hash`
+  const forge = (instance: string, sequence: string, time: string) =>
+    meddle(
+      control.owner,
+      `insert into postern.audit_log (sequence, time, ${columns})
+        select ${sequence}, ${time}, ${columns} from postern.audit_log where instance = $1 and sequence = 5`,
+      [instance],
+    )
+
+  test.each(['before', 'after'])('one more in the place of another, %s it', async where => {
+    const instance = await shippedChain(control, 10)
+    await forge(instance, '5', `time ${where === 'before' ? '-' : '+'} interval '1 ms'`)
+    expect((await verify(control, instance)).break).toMatchObject({ kind: 'inserted', sequence: 5 })
+  })
+
+  test('one more at the end, with a hash that fits', async () => {
+    const instance = await shippedChain(control, 10)
+    await forge(instance, '11', 'time')
+    await rehash(instance)
+    expect((await verify(control, instance)).break).toMatchObject({ kind: 'inserted', sequence: 11 })
+  })
+
+  test('a chain that was made anew from there on, hash by hash', async () => {
+    const instance = await shippedChain(control, 10)
+    await meddle(control.owner, `update postern.audit_log set rows = 0 where instance = $1 and sequence = 5`, [
+      instance,
+    ])
+    await rehash(instance)
+    expect((await verify(control, instance)).break).toMatchObject({
+      kind: 'changed',
+      sequence: 10,
+      message: 'the chain up to record 10 is not the one that was signed',
+    })
+    const last = await control.owner.query(`select encode(hash, 'hex') as hash from ${rows(instance, 'sequence = 10')}`)
+    await meddle(control.owner, `update postern.audit_head set hash = decode($2, 'hex') where instance = $1`, [
+      instance,
+      last.rows[0].hash,
+    ])
+    expect((await verify(control, instance)).break).toMatchObject({ kind: 'not signed', sequence: 10 })
+  })
+
+  test('a chain under the name of another', async () => {
+    const instance = await shippedChain(control, 4)
+    const forged = `${instance}-too`
+    await meddle(control.owner, `update postern.audit_log set instance = $2 where instance = $1`, [instance, forged])
+    expect((await verify(control, forged)).break).toMatchObject({ kind: 'changed', sequence: 1 })
+    expect((await verify(control, instance)).break).toMatchObject({ kind: 'truncated', sequence: 1, lastSequence: 4 })
+  })
+
+  test('a deletion that a forged record excuses', async () => {
+    const spool = spoolIn(await spoolFolder())
+    append(spool, 10, times(1))
+    await ship(control, spool)
+    const kept = await control.owner.query(
+      `select encode(hash, 'hex') as hash from ${rows(spool.instance, 'sequence = 4')}`,
+    )
+    await meddle(control.owner, `delete from ${rows(spool.instance, 'sequence = 4')}`, [])
+    await meddle(
+      control.owner,
+      `insert into postern.audit_log (time, instance, sequence, kind, door, session, request_id, detail, hash)
+        values (now(), $1, 11, 'administration', 'postern', '', '', $2, sha256('x'))`,
+      [
+        spool.instance,
+        { act: 'audit record kept apart', instance: spool.instance, sequence: 4, hash: kept.rows[0].hash },
+      ],
+    )
+    expect((await verify(control, spool.instance)).break).toMatchObject({ sequence: 11 })
+    await spool.close()
+  })
+
+  /** What somebody with the database and no key can do: hashes that fit. */
+  async function rehash(instance: string): Promise<void> {
+    let previous = genesisOf(instance)
+    for await (const row of readChain(control.owner, instance)) {
+      previous = hashRecord(previous, toBody(row))
+      await meddle(
+        control.owner,
+        `update postern.audit_log set hash = decode($3, 'hex') where instance = $1 and sequence = $2`,
+        [instance, row.sequence, previous],
+      )
+    }
+  }
+})
+
+describe('the service', () => {
+  test.each([
+    'update postern.audit_log set rows = 0',
+    'delete from postern.audit_log',
+    'truncate postern.audit_log',
+    'select from postern.audit_log',
+    'drop table postern.audit_log',
+    `update postern.audit_head set sequence = 0`,
+    `insert into postern.audit_head values ('x', 1, '', 1, '', now())`,
+    'delete from postern.audit_head',
+    'update postern.audit_key set number = 2',
+    'delete from postern.audit_key',
+    'delete from postern.audit_checkpoint',
+    `insert into postern.audit_checkpoint values ('x', 1, 2, 2, '', '', 1, '', now())`,
+  ])('may not %s', async sql => {
+    await expect(control.service.query(sql)).rejects.toMatchObject({ code: '42501' })
+  })
+
+  test('may not set a head back', async () => {
+    const instance = await shippedChain(control, 5)
+    await control.service.query(`select postern.advance_audit_head($1, 3, 'x', 1, 'x')`, [instance])
+    expect(await verify(control, instance)).toMatchObject({ ...whole, records: 5 })
+  })
+})
