@@ -5,7 +5,9 @@ import { CatalogService } from '../../src/catalog/catalog-service.ts'
 import type { CatalogSettings } from '../../src/catalog/settings.ts'
 import { configSchema } from '../../src/config.ts'
 import { makeId } from '../../src/control/ids.ts'
+import type { Policy } from '../../src/guard/policy.ts'
 import { withAdministrator } from '../../src/provision/administrator.ts'
+import type { CallerDatabase, CallerSessions } from '../../src/session/callers.ts'
 import { type ControlFixture, freshControl } from '../control/fixture.ts'
 import { type Served, type ServedOptions, serve } from '../support/served.ts'
 
@@ -26,9 +28,14 @@ export interface World {
   readonly served: Served
   readonly control: ControlFixture
   readonly catalog: CatalogService
+  readonly database: CallerDatabase
+  /** As an agent's own statements come. */
+  readonly queries: CallerSessions
   /** Milliseconds since the epoch, set by the test. */
   readonly clock: { now: number }
   annotations: Annotations
+  /** What is not said is as the fixture was opened. */
+  setPolicy(policy: Partial<Policy>): void
   /** Another service over the same databases: as after a restart. */
   restarted(settings?: Partial<CatalogSettings>): CatalogService
   /** As the owner of the tables, who grants the reader what it makes. */
@@ -40,6 +47,9 @@ export async function openWorld(options: ServedOptions): Promise<World> {
   const [served, control] = await Promise.all([serve(options), freshControl()])
   await register(control.owner, served)
   const clock = { now: 1_800_000_000_000 }
+  const policy = served.database.policyOf(served.principal)
+  let changed: Policy = policy
+  let changes = 0
   const annotations: AnnotationSource = { of: async () => world.annotations }
   const make = (settings: Partial<CatalogSettings> = {}) =>
     new CatalogService({
@@ -53,6 +63,11 @@ export async function openWorld(options: ServedOptions): Promise<World> {
     served,
     control,
     catalog: make(),
+    database: { ...served.database, policyOf: () => changed },
+    queries: served.callers('mcp'),
+    setPolicy(part) {
+      changed = { ...policy, ...part, version: `changed ${++changes}` }
+    },
     clock,
     annotations: noAnnotations,
     restarted: make,
