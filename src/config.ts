@@ -166,6 +166,10 @@ export const configSchema = z.strictObject({
     description:
       'Key that seals stored passwords, 32 bytes in base64. Unset: the file master.key under dataDir, made at the first start.',
   }),
+  masterKeyPrevious: secret().nullable().default(null).meta({
+    secret: 'value',
+    description: 'The master key before this one, while "postern keys rotate" has not sealed everything anew.',
+  }),
   control: control.prefault({}),
   gateway: gateway.prefault({}),
   pool: pool.prefault({}),

@@ -14,17 +14,28 @@ const nonceBytes = 12
 const tagBytes = 16
 
 /**
- * Seals with `master`, opens with it and with `older` keys that it follows. An envelope is
+ * Seals with `master`, opens with it and with `older` keys that it follows, or that `others` then has. An envelope is
  * `v1$<key id>$<data key, encrypted with the master key>$<secret, encrypted with the data key>`; version, key id and
- * context are authenticated in both. A rotation encrypts the data keys anew and leaves the rest.
+ * context are authenticated in both.
  * @throws SqlError F0000 where a key is not 32 bytes
  */
-export function createSealer(master: Uint8Array, older: readonly Uint8Array[] = []): KeyRing {
+export function createSealer(
+  master: Uint8Array,
+  older: readonly Uint8Array[] = [],
+  others: () => readonly Uint8Array[] = () => [],
+): KeyRing {
   const keys = new Map<string, Uint8Array>()
-  for (const key of [master, ...older]) {
+  const add = (key: Uint8Array): void => {
     if (key.length !== keyBytes)
       throw new SqlError({ code: 'F0000', message: `a master key must be ${keyBytes} bytes` })
     keys.set(idOf(key), key)
+  }
+  for (const key of [master, ...older]) add(key)
+  const find = (id: string): Uint8Array => {
+    if (!keys.has(id)) for (const key of others()) add(key)
+    const key = keys.get(id)
+    if (key === undefined) throw keyMissing(id)
+    return key
   }
   const keyId = idOf(master)
   return {
@@ -39,8 +50,7 @@ export function createSealer(master: Uint8Array, older: readonly Uint8Array[] = 
     open(sealed, context) {
       const [form, id, wrapped, body] = sealed.split('$')
       if (form !== version || id === undefined || wrapped === undefined || body === undefined) throw damaged()
-      const key = keys.get(id)
-      if (key === undefined) throw keyMissing(id)
+      const key = find(id)
       const bound = `${version}$${id}$${context}`
       const dataKey = decrypt(key, Buffer.from(wrapped, 'base64url'), bound)
       return decrypt(dataKey, Buffer.from(body, 'base64url'), bound).toString('utf8')

@@ -1,13 +1,13 @@
 /** The control database, embedded or named by POSTERN_CONTROL_URL, and the key that opens what is sealed in it. */
-import { join } from 'node:path'
 import pg from 'pg'
 import type { Config } from '../config.ts'
 import { migrate, pendingMigrations } from '../control/migrate.ts'
 import { openControlPool } from '../control/pool.ts'
 import { SqlError } from '../errors.ts'
-import { parseMasterKey, readMasterKeyFile } from '../identity/master-key.ts'
-import { createSealer, type KeyRing } from '../identity/sealing.ts'
+import { openKeyRing } from '../identity/key-ring.ts'
+import type { KeyRing } from '../identity/sealing.ts'
 import type { Log } from '../observe/log.ts'
+import { migrateQueue } from '../worker/queue.ts'
 import { type EmbeddedCluster, openCluster } from './cluster.ts'
 import { makeDataDir } from './data-dir.ts'
 
@@ -34,7 +34,10 @@ const controlDatabase = 'postern_control'
  */
 export async function openStores(config: Config, log: Log, o: { readonly migrate: boolean }): Promise<Stores> {
   makeDataDir(config.dataDir)
-  const keys = createSealer(await readMasterKey(config))
+  const keys = await openKeyRing(config.dataDir, {
+    masterKey: config.masterKey?.reveal() ?? null,
+    previous: config.masterKeyPrevious?.reveal() ?? null,
+  })
   const named = config.control.url?.reveal()
   const cluster = named === undefined ? await openCluster(config.dataDir) : undefined
   try {
@@ -75,15 +78,14 @@ function unreachable(error: Error): SqlError {
   })
 }
 
-async function readMasterKey(config: Config): Promise<Buffer> {
-  if (config.masterKey !== null) return parseMasterKey(config.masterKey.reveal(), 'masterKey (POSTERN_MASTER_KEY)')
-  return await readMasterKeyFile(join(config.dataDir, 'master.key'))
-}
-
 async function bringUpToDate(connection: string, mayMigrate: boolean): Promise<readonly string[]> {
   const owner = openControlPool({ connection, as: 'owner', sizeMax: 1 })
   try {
-    if (mayMigrate) return await migrate(owner)
+    if (mayMigrate) {
+      const migrated = await migrate(owner)
+      await migrateQueue(owner)
+      return migrated
+    }
     const pending = await pendingMigrations(owner)
     if (pending.length === 0) return []
     throw new SqlError({
