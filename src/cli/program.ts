@@ -7,6 +7,9 @@ import { configCommand } from './config.ts'
 import { databaseCommand } from './database.ts'
 import { doctorCommand } from './doctor.ts'
 import { gatewayCommand } from './gateway.ts'
+import { keyCommand } from './key.ts'
+import { keysCommand } from './keys.ts'
+import { knowledgeCommand } from './knowledge.ts'
 import { limitsCommand } from './limits.ts'
 import { mcpCommand } from './mcp.ts'
 import { migrateCommand } from './migrate.ts'
@@ -14,6 +17,7 @@ import { queryCommand } from './query.ts'
 import { semanticCommand } from './semantic.ts'
 import { serverCommand } from './server.ts'
 import { tenantCommand } from './tenant.ts'
+import { tokenCommand } from './token.ts'
 import { upCommand } from './up.ts'
 import { userCommand } from './user.ts'
 
@@ -26,8 +30,12 @@ const commands = [
   databaseCommand,
   serverCommand,
   userCommand,
+  keyCommand,
+  tokenCommand,
+  keysCommand,
   limitsCommand,
   semanticCommand,
+  knowledgeCommand,
   checkCommand,
   queryCommand,
   auditCommand,

@@ -13,6 +13,7 @@ import {
 import { makeVerifier } from '../wire/scram.ts'
 import { parseLogin, withStores } from './administer.ts'
 import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
+import { emailCommand, identitiesCommand, joinCommand, linkCommand, unlinkCommand } from './user-identity.ts'
 
 interface PasswordOptions {
   readonly prompt?: boolean
@@ -24,6 +25,7 @@ export function userCommand(cli: Cli): Command {
     'user add alice@acme                          # prints a generated password, once',
     'user add alice@acme --role admin --prompt    # asks for one, unseen',
     'user passwd alice@acme --password-stdin < password.txt',
+    'user link alice@acme --issuer https://login.example.com --subject 248289761001',
   ])
     .addCommand(add(cli))
     .addCommand(passwd(cli))
@@ -32,6 +34,11 @@ export function userCommand(cli: Cli): Command {
     .addCommand(setDisabled(cli, false))
     .addCommand(list(cli))
     .addCommand(remove(cli))
+    .addCommand(emailCommand(cli))
+    .addCommand(linkCommand(cli))
+    .addCommand(unlinkCommand(cli))
+    .addCommand(identitiesCommand(cli))
+    .addCommand(joinCommand(cli))
 }
 
 function add(cli: Cli): Command {

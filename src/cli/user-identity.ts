@@ -1,0 +1,102 @@
+/** Whom another party's tokens mean, and in which tenants somebody is. */
+import { type Command, Option } from 'commander'
+import { linkIdentity, listIdentities, unlinkIdentity } from '../control/identities.ts'
+import { addMembership, findUser, type MembershipRole, setUserEmail } from '../control/users.ts'
+import { parseLogin, withStores } from './administer.ts'
+import { type Cli, describeCommand, runCommand } from './command.ts'
+
+interface SubjectOptions {
+  readonly issuer: string
+  readonly subject: string
+}
+
+export function linkCommand(cli: Cli): Command {
+  return subjectCommand(cli, 'link', "say that an issuer's subject is this user", linkIdentity)
+}
+
+export function unlinkCommand(cli: Cli): Command {
+  return subjectCommand(
+    cli,
+    'unlink',
+    "take back that an issuer's subject is this user; what it has open ends",
+    unlinkIdentity,
+  )
+}
+
+function subjectCommand(cli: Cli, verb: 'link' | 'unlink', summary: string, work: typeof linkIdentity): Command {
+  const command = describeCommand(verb, summary, [
+    `user ${verb} alice@acme --issuer https://login.example.com --subject 248289761001`,
+  ])
+    .argument('<login@tenant>')
+    .requiredOption('--issuer <name>', 'as in identity.issuers')
+    .requiredOption('--subject <text>', "the token's sub, or the profile's id")
+  return command.action((name: string, { issuer, subject }: SubjectOptions) =>
+    runCommand(cli, command, async run => {
+      const user = parseLogin(name)
+      await withStores(run, async (_, administration) => {
+        const row = await work(administration, user, { issuer, subject })
+        run.terminal.answer(row, () => run.terminal.say(`user ${name}: ${subject} of ${issuer} ${verb}ed`))
+      })
+    }),
+  )
+}
+
+export function identitiesCommand(cli: Cli): Command {
+  const command = describeCommand('identities', 'list whom a user is for other issuers', [
+    'user identities alice@acme',
+  ]).argument('<login@tenant>')
+  return command.action((name: string) =>
+    runCommand(cli, command, async run => {
+      const user = parseLogin(name)
+      await withStores(run, async stores => {
+        const { principalId } = await findUser(stores.control, user)
+        const rows = await listIdentities(stores.control, principalId)
+        run.terminal.answer(rows, () =>
+          run.terminal.table(
+            ['issuer', 'subject'],
+            rows.map(row => [row.issuer, row.subject]),
+          ),
+        )
+      })
+    }),
+  )
+}
+
+export function emailCommand(cli: Cli): Command {
+  const command = describeCommand(
+    'email',
+    'the verified address by which tokens of other issuers are linked to a user',
+    ['user email alice@acme alice@example.com', 'user email alice@acme          # none'],
+  )
+    .argument('<login@tenant>')
+    .argument('[address]')
+  return command.action((name: string, address: string | undefined) =>
+    runCommand(cli, command, async run => {
+      const user = parseLogin(name)
+      await withStores(run, async (_, administration) => {
+        const row = await setUserEmail(administration, user, address ?? null)
+        run.terminal.answer(row, () => run.terminal.say(`user ${name}: ${row.email ?? 'no address'}`))
+      })
+    }),
+  )
+}
+
+export function joinCommand(cli: Cli): Command {
+  const command = describeCommand('join', 'make a user of one tenant a user of another, too', [
+    'user join alice@acme alice@globex --role viewer',
+  ])
+    .argument('<login@tenant>', 'who it is')
+    .argument('<login@other>', 'what he is called there')
+    .addOption(
+      new Option('--role <role>', 'what he may do there').choices(['viewer', 'analyst', 'admin']).default('viewer'),
+    )
+  return command.action((name: string, there: string, options: { role: MembershipRole }) =>
+    runCommand(cli, command, async run => {
+      const [user, other] = [parseLogin(name), parseLogin(there)]
+      await withStores(run, async (_, administration) => {
+        const row = await addMembership(administration, user, { ...other, role: options.role })
+        run.terminal.answer(row, () => run.terminal.say(`user ${name} is ${there} too (${row.role})`))
+      })
+    }),
+  )
+}
