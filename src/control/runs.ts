@@ -253,14 +253,19 @@ export async function requestCancel(db: Db, id: string): Promise<RunState | unde
   return asked.rows[0]?.state
 }
 
-/** Runs that nobody works on any more. */
-export async function listAbandoned(
+/**
+ * Ends the runs that nobody works on any more: whoever had them has not been heard of for as long as his lease. A run that
+ * waits in the queue is nobody's yet.
+ */
+export async function endAbandoned(
   db: Db,
-): Promise<readonly { readonly id: string; readonly schemaId: string | null }[]> {
-  const read = await db.query<{ id: string; schemaId: string | null }>(
-    `select r.id, r.tenant_schema_id as "schemaId" from postern.run r
-     where r.state in ('discovering', 'loading', 'transforming', 'swapping')
-       and not exists (select from postern.lease l where l.run_id = r.id and l.expires_at > now())`,
+): Promise<readonly { readonly id: string; readonly schema: string; readonly schemaId: string | null }[]> {
+  const ended = await db.query<{ id: string; schema: string; schemaId: string | null }>(
+    `update postern.run r set state = case when r.cancel_requested_at is null then 'failed' else 'cancelled' end,
+       ended_at = now(), error_code = '57P01', error = 'worker lost'
+     where r.ended_at is null and r.state <> 'queued'
+       and not exists (select from postern.lease l where l.run_id = r.id and l.expires_at > now())
+     returning r.id, r.schema, r.tenant_schema_id as "schemaId"`,
   )
-  return read.rows
+  return ended.rows
 }

@@ -8,12 +8,16 @@ import { cancelled, SchemaLocks } from '../control/schema-locks.ts'
 import {
   claimForDrop,
   claimForMaking,
-  countSchemas,
-  findOwnSchema,
+  endDrop,
   holdsClaim,
   insertSchema,
   moveSchema,
+} from '../control/schema-states.ts'
+import {
+  countSchemas,
+  findOwnSchema,
   readSchema,
+  type SchemaEnd,
   type SchemaState,
   setSchemaAccess,
   type TenantSchemaRow,
@@ -130,14 +134,15 @@ export class SchemaWork {
   }
 
   /**
-   * Drops a schema: 'unused' only where nobody has used it for as long as it is kept. What fails leaves it as it was.
+   * Drops a schema: 'unused' only where nobody has used it for as long as it is kept, 'lost' only what was cut short. What
+   * fails leaves it as it was.
    * @throws SqlError 3F000 where it is gone, 55006 where a run holds it or it is in use, 2BP01 where something is built on it
    */
   async drop(
     id: string,
-    by: 'unused' | 'teardown',
+    by: SchemaEnd,
     actor: Actor,
-    signal?: AbortSignal,
+    o: { readonly signal?: AbortSignal | undefined; readonly waitMs?: number } = {},
   ): Promise<TenantSchemaRow | undefined> {
     const { administration } = this.#parts
     const found = await readSchema(administration.pool, id)
@@ -150,22 +155,21 @@ export class SchemaWork {
         const database = await findDatabase(client, row.tenantName, row.database)
         const target = this.#parts.targetOf(database)
         const claim = await this.#claim(row, target, by, actor)
-        await this.#dropClaimed(client, target, row, { claim, by, signal })
+        await this.#dropClaimed(client, target, row, { claim, signal: o.signal })
         await administer({ ...administration, actor }, async transaction => {
-          const step = { from: ['teardown'], to: 'expired', held: claim, claim: null, endedBy: by } as const
-          if (!(await moveSchema(transaction, id, step))) throw takenOver(row.name)
+          if (!(await endDrop(transaction, id, claim))) throw takenOver(row.name)
           return [undefined, { ...aboutDatabase(database), act: 'schema dropped', detail: aboutSchema(row, by) }]
         })
         return await readSchema(client, id)
       },
-      { signal },
+      o,
     )
     await this.#parts.changed(found.databaseId)
     return dropped
   }
 
   /** What will go is in the audit log before it goes. */
-  async #claim(row: TenantSchemaRow, target: SchemaTarget, by: 'unused' | 'teardown', actor: Actor): Promise<string> {
+  async #claim(row: TenantSchemaRow, target: SchemaTarget, by: SchemaEnd, actor: Actor): Promise<string> {
     const { tables, dependents } = await describeSchema(target, row.name)
     const claim = makeId()
     const bytes = tables.reduce((sum, table) => sum + table.bytes, 0)
@@ -183,7 +187,7 @@ export class SchemaWork {
     client: PoolClient,
     target: SchemaTarget,
     row: TenantSchemaRow,
-    o: { readonly claim: string; readonly by: 'unused' | 'teardown'; readonly signal: AbortSignal | undefined },
+    o: { readonly claim: string; readonly signal: AbortSignal | undefined },
   ): Promise<void> {
     try {
       await dropSchema(target, row.name, async () => {
@@ -268,9 +272,9 @@ function busyReading(name: string): SqlError {
   })
 }
 
-function notDroppable(row: TenantSchemaRow, by: 'unused' | 'teardown'): SqlError {
+function notDroppable(row: TenantSchemaRow, by: SchemaEnd): SqlError {
   if (row.state === 'expired') return new SqlError({ code: '3F000', message: `schema "${row.name}" is gone already` })
-  if (by === 'unused') return new SqlError({ code: '55006', message: `schema "${row.name}" is in use` })
+  if (by !== 'teardown') return new SqlError({ code: '55006', message: `schema "${row.name}" is in use` })
   return new SqlError({
     code: '55006',
     message: `schema "${row.name}" is held by a run`,

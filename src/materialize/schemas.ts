@@ -2,12 +2,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Actor } from '../control/administration.ts'
 import { findDatabase } from '../control/database-rows.ts'
+import { listUnused } from '../control/schema-states.ts'
 import {
   findOwnSchema,
   findSchema,
   isDatabasesOwn,
   listSchemas,
-  listUnused,
   readSchema,
   setSchemaAccess,
   setSchemaPinned,
@@ -20,6 +20,7 @@ import { provisionedSchemaName } from '../provision/names.ts'
 import { describeSchema, measureSchemas, type SchemaTable } from '../provision/schemas.ts'
 import type { ServedDatabase } from '../session/served-database.ts'
 import { checkProvisionable, checkPurpose, gone, missing, notProvisioned, notYours } from './schema-rules.ts'
+import { type SweepFinding, sweepSchemas } from './schema-sweep.ts'
 import { SchemaTouches } from './schema-touches.ts'
 import { type SchemaParts, SchemaWork } from './schema-work.ts'
 
@@ -130,7 +131,7 @@ export class Schemas {
    */
   async teardown(principal: SchemaCaller, nameOrHandle: string, signal?: AbortSignal): Promise<SchemaRow> {
     const schema = await this.#droppable(principal, nameOrHandle)
-    const dropped = await this.#work.drop(schema.id, 'teardown', this.#actor(principal), signal)
+    const dropped = await this.#work.drop(schema.id, 'teardown', this.#actor(principal), { signal })
     if (dropped === undefined) throw missing(nameOrHandle)
     return dropped
   }
@@ -185,8 +186,15 @@ export class Schemas {
 
   /** Drops a schema where it is still unused. @throws SqlError 55006 where it is not, and as {@link teardown} */
   async expire(handle: string): Promise<void> {
-    const actor = { door: 'job', session: randomUUID(), requestId: randomUUID() }
-    await this.#work.drop(handle, 'unused', actor)
+    await this.#work.drop(handle, 'unused', systemActor())
+  }
+
+  /**
+   * Finishes what processes that died have left half done, and looks for schemas without a row and rows without a schema;
+   * these are mended with `fix` alone. What somebody works on just now is passed over.
+   */
+  sweep(o: { readonly fix: boolean }): Promise<readonly SweepFinding[]> {
+    return sweepSchemas(this.#parts, this.#work, systemActor(), o.fix)
   }
 
   /** Writes down what was used. */
@@ -255,6 +263,10 @@ export class Schemas {
       requestId: randomUUID(),
     }
   }
+}
+
+function systemActor(): Actor {
+  return { door: 'job', session: randomUUID(), requestId: randomUUID() }
 }
 
 function isServed(row: TenantSchemaRow): boolean {

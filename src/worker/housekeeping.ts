@@ -1,0 +1,24 @@
+import type { Task } from 'graphile-worker'
+import type { Log } from '../observe/log.ts'
+
+export const housekeeping = 'housekeeping'
+
+/** Removes what has expired. @returns how many things it removed */
+export type Chore = () => Promise<number>
+
+/** Each of the chores, by name: one that fails keeps none of the others from being done. */
+export function housekeepingTask(chores: Readonly<Record<string, Chore>>, log: Log): Task {
+  return async () => {
+    const failed: string[] = []
+    for (const [chore, run] of Object.entries(chores)) {
+      try {
+        const removed = await run()
+        if (removed > 0) log.debug({ chore, removed }, 'expired things are removed')
+      } catch (error) {
+        failed.push(chore)
+        log.warn({ error, chore }, 'expired things could not be removed')
+      }
+    }
+    if (failed.length > 0) throw new Error(`not done: ${failed.join(', ')}`)
+  }
+}
