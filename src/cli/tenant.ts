@@ -1,16 +1,27 @@
-import type { Command } from 'commander'
-import { addTenant, listTenants, removeTenant, setTenantDisabled, type TenantRow } from '../control/tenants.ts'
+import { type Command, Option } from 'commander'
+import {
+  addTenant,
+  findTenant,
+  listTenants,
+  removeTenant,
+  setTenantDisabled,
+  setTenantInstructions,
+  type TenantRow,
+} from '../control/tenants.ts'
 import { withStores } from './administer.ts'
 import { type Cli, describeCommand, runCommand } from './command.ts'
+import { readText } from './knowledge-fields.ts'
 
 export function tenantCommand(cli: Cli): Command {
   return describeCommand('tenant', 'customers, projects or teams whose data must stay apart', [
     'tenant add acme',
     'tenant disable acme    # nobody comes in, what is open ends; "tenant enable acme" undoes it',
+    'tenant instructions acme --file instructions.md    # what agents are told',
     'tenant remove acme --drop acme',
   ])
     .addCommand(add(cli))
     .addCommand(list(cli))
+    .addCommand(instructions(cli))
     .addCommand(remove(cli))
     .addCommand(setDisabled(cli, true))
     .addCommand(setDisabled(cli, false))
@@ -53,6 +64,33 @@ function describe(row: TenantRow): string[] {
     row.disabledAt === null ? 'active' : 'disabled',
     (row.disabledAt ?? row.createdAt).toISOString().slice(0, 10),
   ]
+}
+
+function instructions(cli: Cli): Command {
+  const command = describeCommand('instructions', 'what agents are told about a tenant: shown, set or cleared', [
+    'tenant instructions acme',
+    'tenant instructions acme --text "Amounts are in cents."',
+    'tenant instructions acme --file instructions.md',
+    'tenant instructions acme --clear',
+  ])
+    .argument('<name>')
+    .addOption(new Option('--file <path>', 'set them from a file').conflicts(['text', 'clear']))
+    .addOption(new Option('--text <text>', 'set them').conflicts(['file', 'clear']))
+    .addOption(new Option('--clear', 'tell agents nothing').conflicts(['file', 'text']))
+  return command.action((name: string, options: { file?: string; text?: string; clear?: boolean }) =>
+    runCommand(cli, command, run =>
+      withStores(run, async (stores, administration) => {
+        const text = options.file === undefined ? options.text : await readText(options.file)
+        const isChange = text !== undefined || options.clear === true
+        const row = isChange
+          ? await setTenantInstructions(administration, name, text ?? null)
+          : await findTenant(stores.control, name)
+        run.terminal.answer({ tenant: row.name, instructions: row.instructions }, () =>
+          run.terminal.say(row.instructions ?? `tenant ${row.name} has no instructions for agents`),
+        )
+      }),
+    ),
+  )
 }
 
 function remove(cli: Cli): Command {
