@@ -14,12 +14,15 @@ import { openStores, type Stores } from '../serve/stores.ts'
 import { parseLogin } from './administer.ts'
 import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
 import { stopped } from './gateway.ts'
+import { openUrl, refuseWithUrl } from './mcp-url.ts'
 
 interface McpOptions {
   readonly principal?: string
   readonly tokenEnv?: string
   readonly passThrough?: true
   readonly tools?: 'core' | 'extended'
+  readonly url?: string
+  readonly provision?: true
 }
 
 /** Another process that makes the embedded Postgres for the first time needs so long at most. */
@@ -31,23 +34,27 @@ export function mcpCommand(cli: Cli): Command {
   const command = describeCommand('mcp', 'serve MCP on standard input and output, for one host', [
     'mcp --principal alice@acme',
     'mcp --token-env ACME_KEY --tools extended',
+    'mcp --url postgres://reader:secret@db.example:5432/shop',
   ])
     .option('--principal <login@tenant>', 'in whose name; whoever may start this command answers for it')
     .option('--token-env <name>', 'the environment variable with an API key or access token; else POSTERN_MCP_TOKEN')
     .option('--pass-through', "the host sends each user's token with the call (_meta.authorization)")
+    .option('--url <address>', 'guard this database, with nothing else set up: postgres://user:password@host:port/name')
+    .option('--provision', 'with --url, an administrator’s: make a gate and a reader by it, and serve through those')
     .addOption(new Option('--tools <set>', 'which tools').choices(['core', 'extended']))
   return command.action((options: McpOptions) =>
     runCommand(
       cli,
       command,
       async run => {
+        refuseWithUrl(new Set(Object.keys(options)))
+        const o = { tools: options.tools, streams: cli.streams, version: command.parent?.version() ?? '' }
+        if (options.url !== undefined) {
+          const { config, stores, principal } = await openUrl(run, options.url, options.provision === true)
+          return await serveStdio(run, config, stores, principal, o)
+        }
         const stores = await openStoresPatiently(run)
-        const who: Who = { ...options, token: tokenOf(run.config, options) }
-        await serveStdio(run, run.config, stores, who, {
-          tools: options.tools,
-          streams: cli.streams,
-          version: command.parent?.version() ?? '',
-        })
+        await serveStdio(run, run.config, stores, { ...options, token: tokenOf(run.config, options) }, o)
       },
       'service',
     ),

@@ -64,12 +64,18 @@ export interface GateScript {
   readonly major: number
 }
 
-const slugMaxChars = 40
+/** Room for `reader` in place of `gate` within a name's 63. */
+const loginMaxChars = 60
 
 /** What an administrator runs once so that there is a login that can read these schemas and do nothing else. */
 export function gateScript(o: GateScript): { readonly login: string; readonly sql: readonly string[] } {
-  const words = o.database.toLowerCase().replace(/[^a-z0-9]+/g, '_')
-  const login = `postern_gate_${words.slice(0, slugMaxChars)}`
+  const words =
+    o.database
+      .normalize('NFKD')
+      .toLowerCase()
+      .replace(/\p{M}/gu, '')
+      .match(/[a-z0-9]+/g) ?? []
+  const login = ['postern_gate', ...words].join('_').slice(0, loginMaxChars)
   const [gate, reader] = [quoteName(login), quoteName(login.replace('gate', 'reader'))]
   const [schemas, owners] = [o.schemas, o.owners].map(names => names.map(quoteName).join(', '))
   const settings = [

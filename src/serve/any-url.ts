@@ -14,10 +14,12 @@ import { openGatePassword, setReader } from '../control/readers.ts'
 import { setServerAddress } from '../control/servers.ts'
 import { addTenant, listTenants } from '../control/tenants.ts'
 import { addUser, listUsers } from '../control/users.ts'
+import { claimFolder, releaseFolder } from '../embedded/folder.ts'
 import { SqlError } from '../errors.ts'
 import { type Principal, principalOf } from '../identity/principal.ts'
 import type { Log } from '../observe/log.ts'
 import { describeMissing, gateScript, isServable } from '../provision/trust.ts'
+import { makeDataDir } from './data-dir.ts'
 import { provisionRow } from './provisioning.ts'
 import { openStores, type Stores } from './stores.ts'
 import { inspectTarget, type TargetFacts } from './target-facts.ts'
@@ -60,24 +62,35 @@ export async function openUrlStores(
     .update(JSON.stringify([address.host, address.port, dbname, login]))
     .digest('hex')
   const parent = join(o.dataDirSaid ? resolve(config.dataDir) : join(homedir(), '.postern'), 'url', digest.slice(0, 16))
-  for (let process = 0; process < processesMax; process++) {
-    const own = { ...config, dataDir: join(parent, String(process)) }
-    const stores = await openUnused(own, log)
-    if (stores !== undefined) return { facts, config: own, stores }
+  for (let place = 0; place < processesMax; place++) {
+    const own = { ...config, dataDir: join(parent, String(place)) }
+    const release = claim(own.dataDir)
+    if (release !== undefined) return { facts, config: own, stores: await openClaimed(own, log, release) }
   }
   throw new SqlError({ code: '53400', message: `${processesMax} processes guard ${target.shown} already` })
 }
 
 /** Undefined where another process has the folder. */
-async function openUnused(config: Config, log: Log): Promise<Stores | undefined> {
+function claim(dataDir: string): (() => void) | undefined {
+  makeDataDir(dataDir)
+  const folder = { path: dataDir, temporary: false }
+  try {
+    claimFolder(folder)
+    return () => releaseFolder(folder)
+  } catch (error) {
+    if (error instanceof SqlError && error.code === '55006') return undefined
+    throw error
+  }
+}
+
+async function openClaimed(config: Config, log: Log, release: () => void): Promise<Stores> {
   try {
     const stores = await openStores(config, log, { migrate: true })
-    if (stores.cluster?.joined !== true) return stores
-    await stores.close()
+    return { ...stores, close: () => stores.close().finally(release) }
   } catch (error) {
-    if (!(error instanceof SqlError) || error.code !== '55006') throw error
+    release()
+    throw error
   }
-  return undefined
 }
 
 export interface PreparedUrl {

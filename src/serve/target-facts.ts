@@ -79,6 +79,6 @@ async function connect(target: TargetUrl, connectTimeoutMs: number) {
     const refused = error.code.startsWith('28') && error.cause !== undefined
     const message = refused ? `the server refuses login "${login}"` : error.message
     const hint = error.hint ?? (refused ? 'Are the login and the password in the address right?' : undefined)
-    throw new SqlError({ ...error.fields(), message: `${shown}: ${message}`, detail, hint })
+    throw new SqlError({ ...error.fields(), message: `${shown}: ${message}`, detail, hint, cause: undefined })
   }
 }

@@ -56,7 +56,7 @@ function shownUrl(host: string, port: number, login: string, dbname: string): st
 
 /** URL knows no empty host (`postgres:///db?host=/run`) and would make a path of a socket's folder (`%2Frun`). */
 function split(text: string): { url: URL; host: string; parameters: ReadonlyMap<string, string> } {
-  const match = /^postgres(?:ql)?:\/\/((?:[^@/?#]*@)?)(\[[^\]]*\]|[^/?#:]*)(.*)$/s.exec(text.trim())
+  const match = /^postgres(?:ql)?:\/\/((?:[^@/?#]*@)?)(\[[^\]]*\]|[^@/?#:]*)(.*)$/s.exec(text.trim())
   if (match === null)
     throw bad('is none that begins with postgres://', 'Write postgres://user:password@host:5432/database.')
   const [, credentials = '', host = '', rest = ''] = match
