@@ -1,6 +1,7 @@
 /** What an argument that is being typed may become: only names that this caller may use. */
+import { resolveTarget } from './target.ts'
 import type { ToolContext } from './tool.ts'
-import { catalogRequest, findPlace, readableSchemas } from './tools/place.ts'
+import { catalogRequest, readableSchemas } from './tools/place.ts'
 
 /** Arguments of prompts and resource templates that can be completed. */
 export const completedArguments = ['database', 'schema', 'table', 'pipeline'] as const
@@ -35,7 +36,7 @@ async function namesFor(argument: CompletedArgument, context: ToolContext): Prom
     case 'schema':
       return [...readableSchemas(context, { database: services.directory.find(principal, target.database) })]
     case 'table': {
-      const place = await findPlace(context)
+      const place = await resolveTarget(context)
       const metadata = await services.catalog.metadata(principal, place.database, catalogRequest(context, place))
       return metadata.tables.map(table => table.name)
     }

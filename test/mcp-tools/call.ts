@@ -72,7 +72,7 @@ export class Caller {
     const caller = { principal: this.#principal, address: 'test', session: randomUUID(), applicationName: 'test' }
     return {
       ...{ name, args, caller, canAsk: false, reply: undefined },
-      meta: o.meta ?? noMeta,
+      meta: o.meta ?? metaOf({}),
       signal: o.signal ?? new AbortController().signal,
       endedBy: o.endedBy ?? (() => undefined),
       progress: o.progress,
@@ -82,12 +82,15 @@ export class Caller {
 
 const cursorKey = randomBytes(32)
 const silent = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {}, child: () => silent }
-const noMeta = {
-  tenant: undefined,
-  database: undefined,
-  schema: undefined,
-  authorization: undefined,
-  traceId: undefined,
+export function metaOf(named: Partial<CallRequest['meta']>): CallRequest['meta'] {
+  return {
+    tenant: undefined,
+    database: undefined,
+    schema: undefined,
+    authorization: undefined,
+    traceId: undefined,
+    ...named,
+  }
 }
 
 export function tokens(text: string): number {

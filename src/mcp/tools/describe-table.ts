@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { targetArguments } from '../target.ts'
+import { resolveTarget, targetArguments } from '../target.ts'
 import { defineTool, readingAnnotations, type ToolAnswer, type ToolContext } from '../tool.ts'
 import { freshnessOf } from './freshness.ts'
-import { askedBy, catalogRequest, findPlace, findTable, placeOfTable } from './place.ts'
+import { askedBy, catalogRequest, findTable, placeOfTable } from './place.ts'
 import { type TableFacts, tableFacts, tableFactsOf } from './table-facts.ts'
 import { tableText } from './table-text.ts'
 
@@ -33,7 +33,7 @@ export async function describeTable(
   context: ToolContext,
 ): Promise<ToolAnswer<TableFacts> & { readonly text: string }> {
   const { principal, services } = context
-  const place = await placeOfTable(context, await findPlace(context), args.table)
+  const place = await placeOfTable(context, await resolveTarget(context), args.table)
   const { database, schema } = place
   const asked = { ...catalogRequest(context, place), refresh: args.refresh }
   const metadata = await services.catalog.metadata(principal, database, asked)

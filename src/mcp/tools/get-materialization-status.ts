@@ -1,10 +1,9 @@
 import { z } from 'zod'
 import { sqlName } from '../../catalog/sql-text.ts'
 import { SqlError } from '../../errors.ts'
-import { targetArguments } from '../target.ts'
+import { resolveTarget, targetArguments } from '../target.ts'
 import { defineTool, readingAnnotations, type ToolAnswer, type ToolContext } from '../tool.ts'
 import { oneLine } from './lines.ts'
-import { findPlace } from './place.ts'
 import { type RunFacts, runFacts, runFactsOf, runText } from './run-facts.ts'
 
 export const getMaterializationStatusTool = defineTool({
@@ -17,7 +16,7 @@ export const getMaterializationStatusTool = defineTool({
   annotations: readingAnnotations,
   run: async ({ run_id }, context) => {
     if (run_id !== undefined) return readRun(run_id, context)
-    const { database, schema } = await findPlace(context)
+    const { database, schema } = await resolveTarget(context)
     const run = await context.services.runs.latest(context.principal, database, schema)
     if (run !== undefined) return answerOf(runFactsOf(run))
     throw new SqlError({

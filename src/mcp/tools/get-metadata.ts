@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { SchemaMetadata } from '../../catalog/metadata.ts'
-import { targetArguments } from '../target.ts'
+import { resolveTarget, targetArguments } from '../target.ts'
 import { defineTool, readingAnnotations } from '../tool.ts'
 import { counted } from './lines.ts'
-import { askedBy, catalogRequest, findPlace } from './place.ts'
+import { askedBy, catalogRequest } from './place.ts'
 
 const tokenBudgetDefault = 4_000
 const tokenBudgetMin = 200
@@ -39,7 +39,7 @@ export const getMetadataTool = defineTool({
   annotations: readingAnnotations,
   run: async (args, context) => {
     const { principal, services, cursors } = context
-    const place = await findPlace(context)
+    const place = await resolveTarget(context)
     const { database, schema } = place
     const asked = { ...catalogRequest(context, place), refresh: args.refresh }
     const metadata = await services.catalog.metadata(principal, database, asked)

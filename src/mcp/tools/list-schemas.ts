@@ -1,8 +1,7 @@
 import { z } from 'zod'
-import { targetArguments } from '../target.ts'
+import { resolveTarget, targetArguments } from '../target.ts'
 import { defineTool, readingAnnotations } from '../tool.ts'
 import { counted } from './lines.ts'
-import { findPlace } from './place.ts'
 import { schemaFacts, schemaFactsOf, schemaHeading, schemaLine } from './schema-facts.ts'
 
 const output = z.strictObject({ schemas: z.array(schemaFacts), note: z.string().optional() })
@@ -21,7 +20,7 @@ export const listSchemasTool = defineTool({
   run: async (args, context) => {
     const { principal, services, target } = context
     const database = target.database === undefined ? undefined : services.directory.find(principal, target.database)
-    const only = args.schema === undefined ? undefined : await findPlace(context)
+    const only = args.schema === undefined ? undefined : await resolveTarget(context)
     const rows = await services.schemas.list(principal, database)
     const schemas = rows.filter(row => only === undefined || row.id === only.row?.id).map(schemaFactsOf)
     const note = schemas.length === 0 ? none : undefined

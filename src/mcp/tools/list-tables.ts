@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import type { SchemaMetadata, TableMetadata } from '../../catalog/metadata.ts'
 import { sqlName } from '../../catalog/sql-text.ts'
-import { targetArguments } from '../target.ts'
+import { resolveTarget, targetArguments } from '../target.ts'
 import { defineTool, readingAnnotations } from '../tool.ts'
 import { type Freshness, freshnessOf } from './freshness.ts'
 import { cells, counted, oneLine } from './lines.ts'
-import { catalogRequest, findPlace, readableSchemas } from './place.ts'
+import { catalogRequest, readableSchemas } from './place.ts'
 
 const tablesDefault = 100
 const tablesMax = 500
@@ -47,7 +47,7 @@ export const listTablesTool = defineTool({
   scope: 'data:read',
   annotations: readingAnnotations,
   run: async (args, context) => {
-    const place = await findPlace(context)
+    const place = await resolveTarget(context)
     const { principal, services } = context
     const after = args.cursor === undefined ? undefined : context.cursors.open(args.cursor)
     const metadata = await services.catalog.metadata(principal, place.database, catalogRequest(context, place))

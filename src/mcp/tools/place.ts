@@ -2,7 +2,7 @@
 import type { SchemaMetadata, TableMetadata } from '../../catalog/metadata.ts'
 import { sqlName } from '../../catalog/sql-text.ts'
 import { SqlError } from '../../errors.ts'
-import { resolveTarget, type Target } from '../target.ts'
+import type { Target } from '../target.ts'
 import type { ToolContext } from '../tool.ts'
 import { nearestHint, oneLine } from './lines.ts'
 
@@ -14,23 +14,11 @@ export function readableSchemas(
   return database.policyOf(principal).schemas
 }
 
-/** @throws SqlError 3D000; 3F000 where the schema is not there, expired, or not this caller's to read */
-export async function findPlace(context: ToolContext): Promise<Target> {
-  const target = await resolveTarget(context)
-  const schemas = readableSchemas(context, target)
-  if (target.row !== undefined || schemas.includes(target.schema)) return target
-  throw new SqlError({
-    code: '3F000',
-    message: `schema ${oneLine(sqlName(target.schema))} does not exist in database ${oneLine(target.database.alias)}`,
-    hint: nearestHint(target.schema, schemas, 'list_schemas'),
-  })
-}
-
 /** The same place, or that of the schema which stands before the table's name. */
 export async function placeOfTable(context: ToolContext, place: Target, asked: string): Promise<Target> {
   const { principal, services } = context
   const schema = readableSchemas(context, place).find(
-    name => asked.startsWith(`${name}.`) || asked.startsWith(`${sqlName(name)}.`),
+    name => asked.startsWith(`${name}.`) || asked.startsWith(`${sqlName(name)}.`) || asked.startsWith(`"${name}".`),
   )
   if (schema === undefined || schema === place.schema) return place
   return { ...place, schema, row: await services.schemas.resolve(principal, place.database, schema) }
@@ -63,7 +51,8 @@ export function findTable(metadata: SchemaMetadata, asked: string): TableMetadat
 }
 
 function writings(schema: string, name: string): string[] {
-  return [name, sqlName(name)].flatMap(way => [way, `${schema}.${way}`, `${sqlName(schema)}.${way}`])
+  const ways = [name, sqlName(name), `"${name.replaceAll('"', '""')}"`]
+  return ways.flatMap(way => [way, `${schema}.${way}`, `${sqlName(schema)}.${way}`, `"${schema}".${way}`])
 }
 
 /** On whose behalf, and for which call, our own look-ups run. */

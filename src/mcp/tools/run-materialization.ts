@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import type { RunRow } from '../../materialize/runs.ts'
-import { targetArguments } from '../target.ts'
+import { resolveTarget, targetArguments } from '../target.ts'
 import { defineTool, type ToolContext } from '../tool.ts'
 import { answerOf } from './get-materialization-status.ts'
 import { findPipeline } from './list-pipelines.ts'
-import { findPlace } from './place.ts'
 import { hasEnded, runFacts, runFactsOf } from './run-facts.ts'
 
 const nameMaxChars = 200
@@ -19,12 +18,12 @@ export const runMaterializationTool = defineTool({
   name: 'run_materialization',
   title: 'Run a materialization',
   description:
-    "Load a pipeline's data into a schema and wait for the end, with progress. wait: false returns run_id at once for get_materialization_status. Readers see the old data until all of the new is there.",
+    "Load a pipeline's data into a schema and wait for the end. wait: false returns run_id at once, for get_materialization_status. Readers see the old data until all of the new is there.",
   input: z.strictObject({
     ...targetArguments,
     pipeline: z.string().min(1).max(nameMaxChars),
     connector: z.string().min(1).max(nameMaxChars).optional().describe('Where there are several'),
-    entities: z.array(z.string().min(1).max(nameMaxChars)).min(1).max(entitiesMax).optional().describe('Only these'),
+    entities: z.array(z.string()).min(1).max(entitiesMax).optional().describe('Only these'),
     params: z.record(z.string(), z.unknown()).optional().describe('Knobs for this run alone'),
     wait: z.boolean().default(true),
     idempotency_key: z
@@ -32,14 +31,14 @@ export const runMaterializationTool = defineTool({
       .min(1)
       .max(idempotencyKeyMaxChars)
       .optional()
-      .describe('The same key again gives the same run'),
+      .describe('Used again it gives the same run'),
   }),
   output: runFacts,
   scope: 'materialize:run',
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
   run: async (args, context) => {
     const { services, principal } = context
-    const { database, schema } = await findPlace(context)
+    const { database, schema } = await resolveTarget(context)
     await findPipeline(context, args.pipeline)
     const started = await services.runs.start(principal, {
       pipeline: args.pipeline,

@@ -3,7 +3,7 @@ import { sqlName } from '../../catalog/sql-text.ts'
 import { resolveTarget, type Target, targetArguments } from '../target.ts'
 import { defineTool, readingAnnotations, type ToolContext } from '../tool.ts'
 import { cells, counted, oneLine } from './lines.ts'
-import { catalogRequest, findPlace, readableSchemas } from './place.ts'
+import { catalogRequest, readableSchemas } from './place.ts'
 
 const textMaxChars = 200
 const hitsDefault = 20
@@ -48,7 +48,7 @@ export const searchObjectsTool = defineTool({
   extended: true,
   run: async (args, context) => {
     const { principal, services, target } = context
-    const places = target.schema === undefined ? await allPlaces(context) : [await findPlace(context)]
+    const places = target.schema === undefined ? await allPlaces(context) : [await resolveTarget(context)]
     const hits = []
     for (const place of places) {
       const metadata = await services.catalog.metadata(principal, place.database, catalogRequest(context, place))
