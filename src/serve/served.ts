@@ -223,7 +223,8 @@ export class Served implements CallerDatabase {
       this.log.error({ attack: name, verdict, evidence, mend }, 'a lock does not hold: the database is not served')
     }
     if (report.passed) this.log.info(this.proof(), 'all locks hold')
-    else if (this.#refusal === null) this.log.info({ missing: describeMissing(report) }, 'served behind the guard alone')
+    else if (this.#refusal === null)
+      this.log.info({ missing: describeMissing(report) }, 'served behind the guard alone')
     if (this.#refusal === null) await this.refreshCatalog()
     return report
   }
