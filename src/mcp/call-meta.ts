@@ -23,7 +23,7 @@ const metaSchema = z.looseObject({
   'postern/tenant': name,
   'postern/database': name,
   'postern/schema': name,
-  traceparent: z.unknown(),
+  traceparent: z.unknown().optional(),
   authorization: z.string().min(1).max(tokenMaxLength).optional(),
 })
 

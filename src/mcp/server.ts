@@ -104,7 +104,7 @@ function endedBy(request: AbortSignal, stream: AbortSignal | undefined): 'cancel
 const envelopeSchema = z.object({
   [CLIENT_INFO_META_KEY]: z.object({ name: z.string(), version: z.string() }).optional(),
   [CLIENT_CAPABILITIES_META_KEY]: z
-    .object({ elicitation: z.object({ form: z.unknown(), url: z.unknown() }).partial().optional() })
+    .object({ elicitation: z.object({ form: z.unknown().optional(), url: z.unknown().optional() }).optional() })
     .optional(),
 })
 
