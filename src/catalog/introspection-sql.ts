@@ -70,6 +70,13 @@ const parents = `(select pg_catalog.json_agg(pg_catalog.json_build_object('schem
   from pg_catalog.pg_inherits h join pg_catalog.pg_class p on p.oid = h.inhparent
   join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace where h.inhrelid = c.oid)`
 
+/** A view that reads in the name of who asks shows nothing where he may not read what is behind it. */
+const isOpen = `not (c.relkind = 'v' and pg_catalog.array_to_string(c.reloptions, ',') ~* 'security_invoker=(true|on|yes|1)'
+  and exists (select from pg_catalog.pg_rewrite w join pg_catalog.pg_depend b on b.objid = w.oid
+    where w.ev_class = c.oid and b.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+      and b.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and b.refobjid <> c.oid
+      and not pg_catalog.has_any_column_privilege(b.refobjid, 'select')))`
+
 const tables = `
   select 'tables', pg_catalog.json_agg(pg_catalog.json_build_object(
     'name', c.relname, 'kind', c.relkind, 'rows', c.reltuples, 'isPartition', c.relispartition,
@@ -79,6 +86,7 @@ const tables = `
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'm', 'f')
     and pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_any_column_privilege(c.oid, 'select')
+    and ${isOpen}
   group by c.oid::pg_catalog.int8 % ${buckets}`
 
 /** Names of columns, in the key's order. */

@@ -5,7 +5,7 @@ import type { EnumMetadata } from './metadata.ts'
 export interface Types {
   /** Without the schema that everything here is in. */
   display(type: string): string
-  /** Of a domain: what it stands for. */
+  /** Of a domain: what it stands for, through other domains. */
   baseOf(oid: number): string | null
   /** Of an enum, a domain over one, or an array of either. */
   enumValuesOf(oid: number): readonly string[] | null
@@ -24,12 +24,14 @@ export function createTypes(raw: readonly RawType[], schema: string): Types {
     if (type === undefined || type.values !== null) return type
     return enumOf(type.kind === 'd' ? type.base : type.element)
   }
+  const baseOf = (oid: number): string | null => {
+    const type = byOid.get(oid)
+    if (type === undefined || type.baseType === null) return null
+    return baseOf(type.base) ?? display(type.baseType)
+  }
   return {
     display,
-    baseOf: oid => {
-      const base = byOid.get(oid)?.baseType ?? null
-      return base === null ? null : display(base)
-    },
+    baseOf,
     enumValuesOf: oid => enumOf(oid)?.values ?? null,
     enumsOf: oids => {
       const found = new Set(oids.flatMap(oid => enumOf(oid) ?? []))
