@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SqlError } from '../errors.ts'
 import type { Login } from '../identity/logins.ts'
@@ -87,12 +88,15 @@ export async function authenticate(
   let guessed = false
   try {
     if (attempt.delayMs > 0) await connection.within(delay(attempt.delayMs))
-    const { verifier, principal } = await connection.within(host.logins.find(claimant.login))
+    const { verifier } = await connection.within(host.logins.find(claimant.login))
     const scram = new ScramServer({ verifier, channelBinding: claimant.endPoint })
     const clientFinal = await exchange(connection, reader, scram, host.limits.loginBufferMaxBytes)
     guessed = true
     const serverFinal = scram.final(clientFinal)
-    if (principal === null) throw wrongPassword(claimant.user)
+    // As he is now: the exchange takes as long as the client likes.
+    const { principal, verifier: current } = await connection.within(host.logins.find(claimant.login))
+    const isCurrent = timingSafeEqual(current.storedKey, verifier.storedKey)
+    if (principal === null || !isCurrent) throw wrongPassword(claimant.user)
     attempt.succeed()
     connection.hold(encodeAuthentication({ kind: 'sasl-final', data: serverFinal }))
     return principal
