@@ -10,6 +10,7 @@ import { type Cli, describeCommand, runCommand } from './command.ts'
 import { shownDatabase, tellAdded, withTenant } from './database-answers.ts'
 import { checkCommand } from './database-check.ts'
 import { addExternal, type ExternalOptions, withExternal } from './database-external.ts'
+import { refreshCommand } from './database-refresh.ts'
 import { setCommand } from './database-set.ts'
 
 export function databaseCommand(cli: Cli): Command {
@@ -25,6 +26,7 @@ export function databaseCommand(cli: Cli): Command {
     .addCommand(add(cli))
     .addCommand(setCommand(cli))
     .addCommand(checkCommand(cli))
+    .addCommand(refreshCommand(cli))
     .addCommand(list(cli))
     .addCommand(setDisabled(cli, true))
     .addCommand(setDisabled(cli, false))
