@@ -103,8 +103,9 @@ export async function openCore(
     for (const door of doors) revocations.watch(door)
     const onChange = async () => {
       identity.forget()
-      await databases.reload()
+      // A withdrawal waits for nothing else.
       await revocations.review()
+      await databases.reload()
     }
     const onFault = (error: unknown) => log.warn({ error }, 'changes in the control database cannot be read')
     const watch = await watchChanges(stores.control, onChange, { onFault })

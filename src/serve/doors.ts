@@ -63,9 +63,9 @@ async function openGateway(config: Config, core: Core, log: Log): Promise<Gatewa
 
 function sessionOpener({ databases, services, revocations }: Core): OpenSession {
   return async request => {
+    revocations.note(request.principal)
     const database = databases.find(request.principal, request.database)
     await database.ready()
-    revocations.note(request.principal)
     const shared = { ...services, sweep: database.sessions }
     const session = await openSession({ ...request, database, door: 'wire', id: randomUUID(), services: shared })
     try {
