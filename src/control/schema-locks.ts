@@ -47,6 +47,11 @@ export class SchemaLocks {
     try {
       const client = await this.#pool.connect()
       let failure: Error | undefined
+      // Lost while it is only held: what is asked of it next fails, and it does not go back to the pool.
+      const onLost = (error: Error) => {
+        failure = error
+      }
+      client.on('error', onLost)
       try {
         const key = `postern schema ${databaseId} ${name}`
         const asked = await client.query<{ got: boolean }>(
@@ -65,6 +70,7 @@ export class SchemaLocks {
             })
         }
       } finally {
+        client.off('error', onLost)
         client.release(failure)
       }
     } finally {

@@ -1,8 +1,16 @@
 /** What a provisioned schema may be, and what is said where there is none. */
 import type { DatabaseRow } from '../control/database-rows.ts'
+import type { SchemaEnd, TenantSchemaRow } from '../control/tenant-schemas.ts'
 import { SqlError } from '../errors.ts'
 
 const purposeMaxChars = 63
+
+export interface SchemaLimits {
+  readonly tenantMax: number
+  readonly userMax: number
+  readonly ttlHours: number
+  readonly ttlHoursMax: number
+}
 
 /** Whether users may make schemas there. @throws SqlError 55000 */
 export function checkProvisionable(row: DatabaseRow): void {
@@ -55,4 +63,48 @@ export function notYours(name: string): SqlError {
 
 export function notProvisioned(name: string): SqlError {
   return new SqlError({ code: '42501', message: `schema "${name}" is the database's own and is never torn down here` })
+}
+
+/** @throws SqlError 53400 */
+export function checkQuota(
+  stands: { readonly tenant: number; readonly user: number },
+  known: TenantSchemaRow | undefined,
+  limits: SchemaLimits,
+): void {
+  // One whose making or dropping was cut short is counted already.
+  const counted = known !== undefined && known.state !== 'expired' && known.state !== 'failed' ? 1 : 0
+  const full = (whose: string, max: number) =>
+    new SqlError({
+      code: '53400',
+      message: `${whose} has ${max} provisioned schemas, which is as many as it may have`,
+      hint: 'Tear one down that is not needed any more.',
+    })
+  if (stands.user - counted >= limits.userMax) throw full('this user', limits.userMax)
+  if (stands.tenant - counted >= limits.tenantMax) throw full('this tenant', limits.tenantMax)
+}
+
+export function takenOver(name: string): SqlError {
+  return new SqlError({
+    code: '55006',
+    message: `schema "${name}" is being changed by somebody else`,
+    hint: 'Try again shortly.',
+  })
+}
+
+export function busyReading(name: string): SqlError {
+  return new SqlError({
+    code: '55006',
+    message: `schema "${name}" is being read, so it could not be dropped`,
+    hint: 'Try again when the statements that read it have ended.',
+  })
+}
+
+export function notDroppable(row: TenantSchemaRow, by: SchemaEnd): SqlError {
+  if (row.state === 'expired') return new SqlError({ code: '3F000', message: `schema "${row.name}" is gone already` })
+  if (by !== 'teardown') return new SqlError({ code: '55006', message: `schema "${row.name}" is in use` })
+  return new SqlError({
+    code: '55006',
+    message: `schema "${row.name}" is held by a run`,
+    hint: 'Cancel the run first, or wait until it has ended.',
+  })
 }

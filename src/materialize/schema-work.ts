@@ -12,6 +12,7 @@ import {
   holdsClaim,
   insertSchema,
   moveSchema,
+  type SchemaStep,
 } from '../control/schema-states.ts'
 import {
   countSchemas,
@@ -26,6 +27,7 @@ import {
 import { SqlError, toSqlError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { createSchema, describeSchema, dropSchema, type SchemaTarget } from '../provision/schemas.ts'
+import { busyReading, checkQuota, notDroppable, type SchemaLimits, takenOver } from './schema-rules.ts'
 
 export interface SchemaParts {
   readonly administration: Omit<Administration, 'actor'>
@@ -35,13 +37,6 @@ export interface SchemaParts {
   /** What may be read in a database has changed: resolves when this process serves it so. */
   readonly changed: (databaseId: string) => Promise<void>
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>
-}
-
-export interface SchemaLimits {
-  readonly tenantMax: number
-  readonly userMax: number
-  readonly ttlHours: number
-  readonly ttlHoursMax: number
 }
 
 /** Somebody's wish for a schema. */
@@ -120,13 +115,17 @@ export class SchemaWork {
       await createSchema(target, name, confirm)
     } catch (error) {
       const told = this.#told(error, name, 'made')
-      await moveSchema(client, o.id, {
-        from: ['provisioning'],
-        to: 'failed',
-        held: o.claim,
-        claim: null,
-        error: told.message,
-      })
+      await this.#putBack(
+        client,
+        { id: o.id, name },
+        {
+          from: ['provisioning'],
+          to: 'failed',
+          held: o.claim,
+          claim: null,
+          error: told.message,
+        },
+      )
       throw told
     }
     const step = { from: ['provisioning'], to: 'active', held: o.claim, claim: null, touch: true } as const
@@ -198,9 +197,28 @@ export class SchemaWork {
       const told = this.#told(error, row.name, 'dropped')
       const to = stateBefore(row.state)
       const endedBy = to === 'teardown' ? row.endedBy : null
-      const step = { from: ['teardown'], to, held: o.claim, claim: null, endedBy, error: told.message } as const
-      await moveSchema(client, row.id, step)
+      await this.#putBack(client, row, {
+        from: ['teardown'],
+        to,
+        held: o.claim,
+        claim: null,
+        endedBy,
+        error: told.message,
+      })
       throw told
+    }
+  }
+
+  /** Where not even that can be written down, the sweep finds it. */
+  async #putBack(
+    client: PoolClient,
+    schema: { readonly id: string; readonly name: string },
+    step: SchemaStep,
+  ): Promise<void> {
+    try {
+      await moveSchema(client, schema.id, step)
+    } catch (error) {
+      this.#parts.log.error({ error, schema: schema.name }, 'the state of a provisioned schema could not be put back')
     }
   }
 
@@ -235,51 +253,8 @@ function stateBefore(state: SchemaState): SchemaState {
   }
 }
 
-function checkQuota(
-  stands: { readonly tenant: number; readonly user: number },
-  known: TenantSchemaRow | undefined,
-  limits: SchemaLimits,
-): void {
-  // One whose making or dropping was cut short is counted already.
-  const counted = known !== undefined && known.state !== 'expired' && known.state !== 'failed' ? 1 : 0
-  const full = (whose: string, max: number) =>
-    new SqlError({
-      code: '53400',
-      message: `${whose} has ${max} provisioned schemas, which is as many as it may have`,
-      hint: 'Tear one down that is not needed any more.',
-    })
-  if (stands.user - counted >= limits.userMax) throw full('this user', limits.userMax)
-  if (stands.tenant - counted >= limits.tenantMax) throw full('this tenant', limits.tenantMax)
-}
-
 async function confirmClaim(client: PoolClient, id: string, claim: string, name: string): Promise<void> {
   if (!(await holdsClaim(client, id, claim))) throw takenOver(name)
-}
-
-function takenOver(name: string): SqlError {
-  return new SqlError({
-    code: '55006',
-    message: `schema "${name}" is being changed by somebody else`,
-    hint: 'Try again shortly.',
-  })
-}
-
-function busyReading(name: string): SqlError {
-  return new SqlError({
-    code: '55006',
-    message: `schema "${name}" is being read, so it could not be dropped`,
-    hint: 'Try again when the statements that read it have ended.',
-  })
-}
-
-function notDroppable(row: TenantSchemaRow, by: SchemaEnd): SqlError {
-  if (row.state === 'expired') return new SqlError({ code: '3F000', message: `schema "${row.name}" is gone already` })
-  if (by !== 'teardown') return new SqlError({ code: '55006', message: `schema "${row.name}" is in use` })
-  return new SqlError({
-    code: '55006',
-    message: `schema "${row.name}" is held by a run`,
-    hint: 'Cancel the run first, or wait until it has ended.',
-  })
 }
 
 function aboutDatabase(row: DatabaseRow): { tenant: string; tenantId: string; database: string } {
