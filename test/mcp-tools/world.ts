@@ -17,7 +17,7 @@ import { createParser } from '../../src/guard/parse.ts'
 import { VerdictCache } from '../../src/guard/verdict-cache.ts'
 import { type Principal, principalOf } from '../../src/identity/principal.ts'
 import { emptyRegistry } from '../../src/materialize/registry.ts'
-import { Runs } from '../../src/materialize/runs.ts'
+import { Runs, type RunsOptions } from '../../src/materialize/runs.ts'
 import { Schemas } from '../../src/materialize/schemas.ts'
 import type { ToolServices } from '../../src/mcp/tool.ts'
 import { Databases } from '../../src/serve/databases.ts'
@@ -53,6 +53,7 @@ const server = 'test'
 export async function openWorld(
   tenants: readonly string[],
   tenantSchemas: readonly string[] = ['crm', 'odd'],
+  loading: Pick<RunsOptions, 'registry' | 'materializer'> = { registry: emptyRegistry, materializer: undefined },
 ): Promise<World> {
   const control = await freshControl()
   const { administration, service } = control
@@ -106,7 +107,7 @@ export async function openWorld(
       }),
     }),
     schemas,
-    runs: new Runs({ control: service, schemas, registry: emptyRegistry, materializer: undefined }),
+    runs: new Runs({ control: service, schemas, ...loading }),
     limiter,
     limits: config.mcp,
     parse: parser.parseNow,
