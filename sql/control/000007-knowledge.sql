@@ -10,8 +10,8 @@ create table postern.semantic_entry (
   schema_name text not null default '*' check (schema_name <> ''),
   -- entity: the table; relationship: table.column and what it references; metric: its name
   name text not null check (name <> ''),
-  -- as it stands in a file semantic/<tenant>.yml, without database and schema
-  definition jsonb not null check (jsonb_typeof(definition) = 'object'),
+  -- as it stands in a file semantic/<tenant>.yml, without database and schema; json keeps the order of columns
+  definition json not null check (json_typeof(definition) = 'object'),
   updated_at timestamptz not null default now(),
   unique (tenant_id, kind, database_alias, schema_name, name)
 );
@@ -28,7 +28,7 @@ create table postern.table_knowledge (
   refresh_frequency text,
   join_hints text[] not null default '{}',
   -- column name to note
-  column_notes jsonb not null default '{}' check (jsonb_typeof(column_notes) = 'object'),
+  column_notes json not null default '{}' check (json_typeof(column_notes) = 'object'),
   created_by text,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),

@@ -11,6 +11,7 @@ import { listDatabases } from '../control/database-rows.ts'
 import { replaceSemanticEntries } from '../control/semantic-entries.ts'
 import { findTenant, type TenantRow } from '../control/tenants.ts'
 import { createParser, type Parser } from '../guard/parse.ts'
+import type { PlacedDrift } from '../serve/semantic-check.ts'
 import type { Stores } from '../serve/stores.ts'
 import { withStores } from './administer.ts'
 import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
@@ -63,18 +64,15 @@ function validate(cli: Cli): Command {
 }
 
 /** False where anything drifted. */
-function tellDrift(
-  { terminal }: Run,
-  layers: readonly SemanticLayer[],
-  drift: readonly { readonly place: string; readonly kind: string; readonly message: string }[],
-): boolean {
+function tellDrift({ terminal }: Run, layers: readonly SemanticLayer[], drift: readonly PlacedDrift[]): boolean {
   const document = documentOf(layers)
   const counts = ['entities', 'relationships', 'metrics'].map(kind => {
     const list = document[kind]
     return `${Array.isArray(list) ? list.length : 0} ${kind}`
   })
   terminal.answer({ drift }, () => {
-    for (const { place, kind, message } of drift) terminal.say(`${terminal.style.yellow(kind)} in ${place}: ${message}`)
+    for (const { place, kind, subject, message } of drift)
+      terminal.say(`${terminal.style.yellow(kind)}: ${subject}, ${place}: ${message}`)
     if (drift.length === 0) terminal.say(`${counts.join(', ')}: no fault found`)
   })
   return drift.length === 0

@@ -46,7 +46,7 @@ with texts (kind, id, title, body) as (
   union all
   select 'table', k.id, k.table_name, concat_ws(E'\\n', array_to_string(k.use_cases, E'\\n'), k.quality_notes,
       'owner: ' || k.owner, k.refresh_frequency, array_to_string(k.join_hints, E'\\n'),
-      (select string_agg(n.key || ': ' || n.value, E'\\n' order by n.key) from jsonb_each_text(k.column_notes) n))
+      (select string_agg(n.key || ': ' || n.value, E'\\n' order by n.key) from json_each_text(k.column_notes) n))
     from postern.table_knowledge k where k.tenant_id = $1
   union all
   select 'learning', l.id, l.description, concat_ws(E'\\n', l.category, array_to_string(l.tables, ' '), l.corrected_sql, l.failing_sql)
