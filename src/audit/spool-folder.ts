@@ -29,12 +29,21 @@ export interface RecoveredSpool {
   readonly begunAfter: string | undefined
   /** Oldest first. */
   readonly files: readonly SpoolFile[]
-  /** A last line that was never written to its end, and where it is kept now. */
-  readonly torn: { readonly path: string; readonly bytes: number } | undefined
+  /** A last line that was never written to its end. */
+  readonly torn: TornLine | undefined
+}
+
+interface TornLine {
+  /** Where it is kept now. */
+  readonly path: string
+  readonly bytes: number
+  /** It begins as our lines do, so that a killed process left it, not a damaged disk. */
+  readonly ours: boolean
 }
 
 const filePattern = /^(.+?)\.(\d{16})(?:\.([0-9a-f]{64}))?\.jsonl$/
 const tailBytes = 1024 * 1024
+const lineBegins = '{"sequence":'
 
 export function spoolFilePath(dir: string, instance: string, firstSequence: number, previous: string): string {
   return join(dir, `${instance}.${String(firstSequence).padStart(16, '0')}.${previous}.jsonl`)
@@ -74,7 +83,8 @@ export function recoverSpool(dir: string): RecoveredSpool {
   if (last === undefined) return { ...beginChain(1), begunAfter: undefined, files, torn: undefined }
   const torn = moveTornLine(dir, last)
   const left = torn === undefined ? last : { ...last, bytes: last.bytes - torn.bytes }
-  return { ...continueChain(left), files: [...files.slice(0, -1), left], torn }
+  const start = left.bytes === 0 && torn?.ours === false ? abandonChain(last) : continueChain(left)
+  return { ...start, files: [...files.slice(0, -1), left], torn }
 }
 
 type ChainStart = Pick<RecoveredSpool, 'instance' | 'nextSequence' | 'previous'>
@@ -82,6 +92,11 @@ type ChainStart = Pick<RecoveredSpool, 'instance' | 'nextSequence' | 'previous'>
 function beginChain(nextSequence: number): ChainStart {
   const instance = makeInstance()
   return { instance, nextSequence, previous: genesisOf(instance) }
+}
+
+/** Numbers go on, since by them files are in order: by as many as the file could hold. */
+function abandonChain(file: SpoolFile): ChainStart & { begunAfter: string } {
+  return { ...beginChain(file.firstSequence + file.bytes), begunAfter: file.instance }
 }
 
 /** After the last line that can be read; where there are lines and none can, with a chain of its own. */
@@ -92,8 +107,7 @@ function continueChain(file: SpoolFile): ChainStart & { begunAfter: string | und
   const lines = readTail(file, tailBytes).toString('utf8').split('\n')
   const links = lines.flatMap(line => linkOf(line) ?? []).filter(link => link.sequence >= firstSequence)
   const last = links.at(-1)
-  // Numbers go on, since by them files are in order: by as many as the file could hold.
-  if (last === undefined) return { ...beginChain(firstSequence + file.bytes), begunAfter: instance }
+  if (last === undefined) return abandonChain(file)
   const hash = links.findLast(link => link.hash !== undefined)?.hash
   return { ...start, nextSequence: last.sequence + 1, previous: hash ?? start.previous }
 }
@@ -143,7 +157,7 @@ function listFiles(dir: string): SpoolFile[] {
   return files.sort((a, b) => a.firstSequence - b.firstSequence)
 }
 
-function moveTornLine(dir: string, file: SpoolFile): { path: string; bytes: number } | undefined {
+function moveTornLine(dir: string, file: SpoolFile): TornLine | undefined {
   const tail = readTail(file, tailBytes)
   const whole = tail.lastIndexOf(0x0a) + 1
   const torn = tail.subarray(whole)
@@ -156,7 +170,7 @@ function moveTornLine(dir: string, file: SpoolFile): { path: string; bytes: numb
   } finally {
     fs.closeSync(fd)
   }
-  return { path, bytes: torn.length }
+  return { path, bytes: torn.length, ours: lineBegins.startsWith(torn.toString('utf8', 0, lineBegins.length)) }
 }
 
 function readTail(file: SpoolFile, bytesMax: number): Buffer {

@@ -72,7 +72,7 @@ export class Spool implements AuditSink {
     this.timer = setInterval(() => this.tick(), options.fsyncEveryMs ?? 100)
     this.timer.unref()
     if (recovered.begunAfter !== undefined) this.note('audit chain begins anew', { after: recovered.begunAfter })
-    if (recovered.torn !== undefined) this.note('audit spool mended', recovered.torn)
+    if (recovered.torn !== undefined) this.note('audit spool mended', { ...recovered.torn })
   }
 
   get healthy(): boolean {

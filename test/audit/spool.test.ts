@@ -104,7 +104,10 @@ test('a torn last line is kept apart and told of, not lost and not shipped', asy
   const second = spoolIn(dir)
   const records = await spooled(dir)
   expect(records.map(record => record.sequence)).toEqual([1, 2, 3, 4, 5, 6])
-  expect(records[5]).toMatchObject({ kind: 'administration', detail: { act: 'audit spool mended', bytes: 23 } })
+  expect(records[5]).toMatchObject({
+    kind: 'administration',
+    detail: { act: 'audit spool mended', bytes: 23, ours: true },
+  })
   const apart = await readdir(join(dir, 'kept-apart'))
   expect(await readFile(join(dir, 'kept-apart', apart[0]!), 'utf8')).toBe('{"sequence":6,"time":17')
   expect(second.instance).toBe(first.instance)

@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises'
+import { readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { genesisOf, hashRecord } from '../../src/audit/chain.ts'
@@ -81,6 +81,49 @@ describe('a chain that is whole', () => {
     await second.close()
     expect(second.instance).toBe(first.instance)
     expect(await verify(control, first.instance)).toMatchObject({ ...whole, records: 6 })
+  })
+
+  test('goes on from the last whole line where the process was killed in the middle of one', async () => {
+    const dir = await spoolFolder()
+    const first = spoolIn(dir)
+    append(first, 5, times(1))
+    await ship(control, first)
+    append(first, 5, times(6))
+    await first.close()
+    const name = (await readdir(dir)).find(file => file.endsWith('.jsonl'))!
+    const { size } = await stat(join(dir, name))
+    await truncate(join(dir, name), size - 100)
+    const second = spoolIn(dir)
+    append(second, 2, times(11))
+    await ship(control, second)
+    await second.close()
+    // Nine, the one that tells of the torn line, two.
+    expect(await verify(control, first.instance)).toMatchObject({ ...whole, records: 12, last: 12 })
+  })
+
+  test('begins anew, and says so, where nothing of the spool can be read', async () => {
+    const dir = await spoolFolder()
+    const first = spoolIn(dir)
+    append(first, 5, times(1))
+    await ship(control, first)
+    await first.close()
+    const name = (await readdir(dir)).find(file => file.endsWith('.jsonl'))!
+    await writeFile(join(dir, name), Buffer.alloc(3_000))
+    for (let start = 0; start < 3; start++) {
+      const spool = spoolIn(dir)
+      append(spool, 2, times(6))
+      if (start > 0) await ship(control, spool)
+      await spool.close()
+      expect(spool.instance).not.toBe(first.instance)
+      if (start === 0) continue
+      expect(await verify(control, spool.instance)).toMatchObject(whole)
+      const begun = await control.owner.query(
+        'select detail from postern.audit_log where instance = $1 order by sequence limit 1',
+        [spool.instance],
+      )
+      expect(begun.rows[0].detail).toEqual({ act: 'audit chain begins anew', after: first.instance })
+    }
+    expect(await verify(control, first.instance)).toMatchObject({ ...whole, records: 5 })
   })
 
   test('of a spool that was lost ends where it was shipped, and another begins', async () => {
