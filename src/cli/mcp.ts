@@ -72,28 +72,22 @@ export async function serveStdio(
   config: Config,
   stores: Stores,
   who: Who,
-  o: { readonly tools?: McpOptions['tools']; readonly streams: Cli['streams']; readonly version: string },
+  o: { readonly tools?: McpOptions['tools']; readonly streams: Cli['streams'] },
 ): Promise<void> {
   try {
-    const [{ openCore }, { startStdio }] = await Promise.all([import('../serve/core.ts'), import('../mcp/stdio.ts')])
+    const [{ openCore }, { callingParts }, { startStdio }] = await Promise.all([
+      import('../serve/core.ts'),
+      import('../serve/mcp.ts'),
+      import('../mcp/stdio.ts'),
+    ])
     const core = await openCore(config, stores, log, { beside: true })
     try {
       const { first, authenticate } = await findWho(who, config, stores.control, core.identity.authenticator)
       const settings = o.tools === undefined ? config.mcp : { ...config.mcp, toolsExtended: o.tools === 'extended' }
       const door = await startStdio(
         {
+          ...callingParts(config, stores, core, log),
           config: settings,
-          services: {
-            ...core.agents,
-            directory: core.databases,
-            parse: text => core.parser.parseNow(text),
-            now: Date.now,
-          },
-          control: stores.control,
-          derive: purpose => stores.keys.derive(purpose),
-          audit: core.services.audit,
-          log,
-          version: o.version,
           authenticate,
           input: o.streams.input,
           output: o.streams.output,

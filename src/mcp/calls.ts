@@ -15,11 +15,14 @@ import { type Envelope, failureEnvelope, successEnvelope } from './envelope.ts'
 import type { Progress } from './progress.ts'
 import type { Tool, ToolAnswer, ToolContext, ToolServices } from './tool.ts'
 
+const endsKeptMs = 60_000
 const auditedTextMaxChars = 64 * 1024
 
 /** Who calls, as his door found out for this very request. */
 export interface Caller {
   readonly principal: Principal
+  /** When that was found out: performance.now(). */
+  readonly sinceMs: number
   readonly address: string
   /** Identifies the conversation in the audit: a protocol session, a connection. */
   readonly session: string
@@ -67,6 +70,8 @@ export class Calls {
   readonly #parts: CallParts
   readonly #byName: ReadonlyMap<string, Tool>
   readonly #running = new Set<Running>()
+  /** For calls whose callers were found out before, and that had not begun. */
+  #ends: readonly { matches: (about: RunningCall) => boolean; error: SqlError; atMs: number }[] = []
 
   constructor(parts: CallParts) {
     this.#parts = parts
@@ -88,6 +93,8 @@ export class Calls {
 
   /** Calls that match fail with `error`, and what they run is stopped. */
   end(matches: (about: RunningCall) => boolean, error: SqlError): void {
+    const now = performance.now()
+    this.#ends = [...this.#ends.filter(({ atMs }) => now - atMs < endsKeptMs), { matches, error, atMs: now }]
     for (const one of this.#running) if (matches(aboutOf(one))) one.controller.abort(error)
   }
 
@@ -126,6 +133,9 @@ export class Calls {
   async #run(request: CallRequest, requestId: string, signal: AbortSignal): Promise<ToolAnswer<unknown>> {
     const { services } = this.#parts
     const { principal } = request.caller
+    const { sinceMs } = request.caller
+    const end = this.#ends.find(({ atMs, matches }) => atMs >= sinceMs && matches(aboutOf({ principal })))
+    if (end !== undefined) throw end.error
     const tool = this.#byName.get(request.name)
     if (tool === undefined) throw this.#unknown(request)
     if (!principal.scopes.has(tool.scope)) throw lacksScope(tool)
@@ -243,7 +253,7 @@ function limited({ id, tenant, name }: Principal) {
   return { id, tenant, name }
 }
 
-function aboutOf({ principal }: Running): RunningCall {
+function aboutOf({ principal }: Pick<Running, 'principal'>): RunningCall {
   return { tenantId: principal.tenant, principalId: principal.id, credential: principal.credential }
 }
 

@@ -91,13 +91,14 @@ async function answer(parts: HttpParts, modern: Modern, request: Request, addres
     if (!isCall(body.json)) return refuse(400, toSqlError(thrown).message)
     meta = noMeta
   }
+  const sinceMs = performance.now()
   const principal = await parts.auth.authenticate(request, meta, address)
   if (principal instanceof Response) return principal
   const missing = scopeMissing(parts.calls, principal, body.json)
   if (missing !== undefined) return parts.auth.stepUp(missing, principal)
   const authInfo: AuthInfo = { token: '', clientId: principal.login, scopes: [...principal.scopes] }
   const session = request.headers.get('mcp-session-id')?.slice(0, 12) ?? `http ${address}`
-  parts.callers.set(authInfo, { principal, address, session, applicationName: 'mcp' })
+  parts.callers.set(authInfo, { principal, sinceMs, address, session, applicationName: 'mcp' })
   const options = { maxRequestBodySize: parts.requestMaxBytes }
   if (await isLegacyRequest(request, body.json, options))
     return await parts.sessions.handle(request, body.json, principal, authInfo)

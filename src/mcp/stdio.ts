@@ -32,7 +32,8 @@ export async function startStdio(parts: StdioParts, first: Principal | undefined
   let withdrawn: SqlError | undefined
   const caller = async (meta: CallMeta): Promise<Caller> => {
     if (withdrawn !== undefined) throw withdrawn
-    return { principal: await parts.authenticate(meta), address: 'local', session, applicationName: 'mcp' }
+    const sinceMs = performance.now()
+    return { principal: await parts.authenticate(meta), sinceMs, address: 'local', session, applicationName: 'mcp' }
   }
   const transport = new StdioServerTransport(parts.input, parts.output)
   const ended = new Promise<void>(resolve => {

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { SqlError } from '../errors.ts'
 import type { SchemaRow } from '../materialize/schemas.ts'
+import { nearest } from '../nearest.ts'
 import type { CallerDatabase } from '../session/callers.ts'
 import type { ToolContext } from './tool.ts'
 
@@ -29,9 +30,10 @@ export async function resolveTarget(context: ToolContext): Promise<Target> {
   const row = await services.schemas.resolve(principal, database, target.schema)
   if (row !== undefined) return { database, schema: row.name, row }
   if (database.about.schemas.includes(target.schema)) return { database, schema: target.schema, row }
+  const meant = nearest(target.schema, database.about.schemas)
   throw new SqlError({
     code: '3F000',
     message: `schema "${target.schema}" does not exist in database "${database.alias}"`,
-    hint: `There is ${database.about.schemas.join(', ')}; list_schemas shows those that you provisioned.`,
+    hint: `${meant === undefined ? '' : `Did you mean ${meant}? `}There is ${database.about.schemas.join(', ')}; list_schemas shows those that you provisioned.`,
   })
 }

@@ -7,14 +7,18 @@ import { SqlError } from '../errors.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { OpenSession } from '../gateway/handshake.ts'
 import { createGateway } from '../gateway/listener.ts'
+import type { McpDoor } from '../mcp/start.ts'
 import type { Log } from '../observe/log.ts'
 import { openSession } from '../session/session.ts'
 import { type Core, openCore } from './core.ts'
 import type { Databases } from './databases.ts'
+import { openMcp } from './mcp.ts'
 import type { Stores } from './stores.ts'
 
 export interface Serving {
   readonly gateway: Gateway
+  /** Undefined where mcp.enabled is false. */
+  readonly mcp: McpDoor | undefined
   readonly databases: Databases
   /** Sessions end at their transactions' ends, at the latest after `deadlineMs`; then everything is flushed and closed. */
   close(deadlineMs: number): Promise<void>
@@ -31,7 +35,9 @@ export async function startServing(config: Config, stores: Stores, log: Log): Pr
     const gateway = await openGateway(config, core, log)
     closers.push(deadlineMs => gateway.close(deadlineMs))
     core.revocations.gateway = gateway
-    return { gateway, databases: core.databases, close }
+    const mcp = config.mcp.enabled ? await openMcp(config, stores, core, log) : undefined
+    if (mcp !== undefined) closers.push(deadlineMs => mcp.close(deadlineMs))
+    return { gateway, mcp, databases: core.databases, close }
   } catch (error) {
     await close(0)
     throw error
