@@ -26,5 +26,7 @@ export function openControlPool(options: ControlPoolOptions): pg.Pool {
     ...(options.as === 'service' ? { options: '-c role=postern_service' } : {}),
   })
   pool.on('error', options.onFault ?? (() => {}))
+  // One that is lent out and idle: its next query fails with the reason.
+  pool.on('connect', client => client.on('error', () => {}))
   return pool
 }
