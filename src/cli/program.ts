@@ -14,21 +14,25 @@ import { limitsCommand } from './limits.ts'
 import { mcpCommand } from './mcp.ts'
 import { migrateCommand } from './migrate.ts'
 import { queryCommand } from './query.ts'
+import { schemaCommand } from './schema.ts'
 import { semanticCommand } from './semantic.ts'
 import { serverCommand } from './server.ts'
 import { tenantCommand } from './tenant.ts'
 import { tokenCommand } from './token.ts'
 import { upCommand } from './up.ts'
 import { userCommand } from './user.ts'
+import { workerCommand } from './worker.ts'
 
 const commands = [
   upCommand,
   gatewayCommand,
   mcpCommand,
+  workerCommand,
   migrateCommand,
   tenantCommand,
   databaseCommand,
   serverCommand,
+  schemaCommand,
   userCommand,
   keyCommand,
   tokenCommand,

@@ -179,6 +179,14 @@ export class Schemas {
     return (await readSchema(pool, row.id)) ?? row
   }
 
+  /** Counts as used now. For its owner and admins. @throws SqlError 3F000, 42501 */
+  async keep(principal: SchemaCaller, nameOrHandle: string): Promise<SchemaRow> {
+    const { pool } = this.#parts.administration
+    const row = await this.#droppable(principal, nameOrHandle)
+    if (!(await touchSchema(pool, row.id))) throw gone(row.name, row.purpose)
+    return (await readSchema(pool, row.id)) ?? row
+  }
+
   /** Handles of schemas that nobody has used for longer than they are kept. */
   async unused(): Promise<readonly string[]> {
     return (await listUnused(this.#parts.administration.pool)).map(({ id }) => id)

@@ -3,8 +3,8 @@ import type { Log } from '../observe/log.ts'
 
 export const housekeeping = 'housekeeping'
 
-/** Removes what has expired. @returns how many things it removed */
-export type Chore = () => Promise<number>
+/** Removes what has expired. */
+export type Chore = () => Promise<unknown>
 
 /** Each of the chores, by name: one that fails keeps none of the others from being done. */
 export function housekeepingTask(chores: Readonly<Record<string, Chore>>, log: Log): Task {
@@ -12,8 +12,7 @@ export function housekeepingTask(chores: Readonly<Record<string, Chore>>, log: L
     const failed: string[] = []
     for (const [chore, run] of Object.entries(chores)) {
       try {
-        const removed = await run()
-        if (removed > 0) log.debug({ chore, removed }, 'expired things are removed')
+        await run()
       } catch (error) {
         failed.push(chore)
         log.warn({ error, chore }, 'expired things could not be removed')

@@ -46,9 +46,18 @@ const clock = [
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { pool, log } = options
   handleErrors(pool, error => log.warn({ error }, "a connection of the worker's was lost"))
+  const runner = await startRunner(options).catch(async (error: unknown) => {
+    await pool.end()
+    throw error
+  })
+  return { stop: () => stopRunner(runner, pool, log) }
+}
+
+async function startRunner(options: WorkerOptions): Promise<Runner> {
+  const { pool, log } = options
   await checkQueue(pool)
   const tasks = taskList(options)
-  const runner = await run({
+  return await run({
     pgPool: pool,
     taskList: tasks,
     noHandleSignals: true,
@@ -69,7 +78,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       },
     },
   })
-  return { stop: () => stopRunner(runner, pool, log) }
 }
 
 /** A promise that is not waited for leaves jobs locked. */
