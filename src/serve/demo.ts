@@ -7,6 +7,7 @@ import { addUser, listUsers, setPassword } from '../control/users.ts'
 import { type DemoTenant, seedDemo } from '../embedded/demo.ts'
 import { makeVerifier } from '../wire/scram.ts'
 import type { EmbeddedCluster } from './cluster.ts'
+import { writeDemoKnowledge } from './demo-knowledge.ts'
 import { doSuperuserTasks, embeddedServer } from './embedded-server.ts'
 import { createManaged, grantRow, provisionRow } from './provisioning.ts'
 import { asSuperuser } from './stores.ts'
@@ -37,6 +38,7 @@ export async function makeDemoTenant(
 
   const databases = await listDatabases(pool, tenant)
   const known = databases.find(row => row.alias === alias)
+  if (known === undefined) await writeDemoKnowledge(administration, tenant)
   const tasks =
     known === undefined
       ? await createManaged(administration, { tenant, alias, server: embeddedServer, schemas: ['crm'] }, config)
