@@ -69,7 +69,13 @@ export class Caller {
   }
 
   #request(name: string, args: Record<string, unknown>, o: Options): CallRequest {
-    const caller = { principal: this.#principal, address: 'test', session: randomUUID(), applicationName: 'test' }
+    const caller = {
+      principal: this.#principal,
+      address: 'test',
+      session: randomUUID(),
+      applicationName: 'test',
+      sinceMs: 0,
+    }
     return {
       ...{ name, args, caller, canAsk: false, reply: undefined },
       meta: o.meta ?? metaOf({}),

@@ -160,7 +160,10 @@ describe('run_materialization', () => {
   it('says what is wrong with what it is given', async () => {
     const fail = (args: object) =>
       alice.fail(runMaterializationTool, { pipeline: 'orders', schema, wait: false, ...args })
-    expect(await fail({ pipeline: 'odrers' })).toMatchObject({ code: 'NOT_FOUND', hint: expect.stringMatching(/^Did you mean orders\?/) })
+    expect(await fail({ pipeline: 'odrers' })).toMatchObject({
+      code: 'NOT_FOUND',
+      hint: expect.stringMatching(/^Did you mean orders\?/),
+    })
     expect(await fail({ pipeline: 'broken' })).toMatchObject({ message: expect.stringContaining('sources is missing') })
     expect(await fail({ connector: 'other' })).toMatchObject({ code: 'NOT_FOUND' })
     expect(await fail({ entities: ['visits'] })).toMatchObject({ code: 'VALIDATION_ERROR' })
