@@ -14,44 +14,52 @@ export interface Statement {
   readonly fingerprint?: string | undefined
 }
 
-const remembered = { textsMax: 1_000, textMaxChars: 2_048 }
+/** Longer ones are not remembered. */
+const rememberedMaxChars = 2_048
+/** A power of two. */
+const remembered = 512
 
 /** Remembers texts: clients say the same thing again and again. */
 export class StatementTexts {
   private readonly literals: Literals
-  private readonly statements = new Map<string, Statement>()
+  private readonly statements = new Memory<Statement>()
   /** By text without constants, which many new texts have in common. */
-  private readonly fingerprints = new Map<string, string>()
+  private readonly fingerprints = new Memory<string>()
 
   constructor(literals: Literals) {
     this.literals = literals
   }
 
   of(text: string): Statement {
-    if (text.length > remembered.textMaxChars) return this.make(text)
-    const known = this.statements.get(text)
-    if (known !== undefined) return known
-    return remember(this.statements, text, this.make(text))
+    return this.statements.get(text, () => this.make(text))
   }
 
   private make(text: string): Statement {
     const redacted = redactLiterals(text)
-    const fingerprint = redacted === undefined ? undefined : this.fingerprintOf(redacted)
     const shown = this.literals === 'keep' ? text : redacted
-    return shown === undefined ? whole(text) : { shown, fingerprint }
-  }
-
-  private fingerprintOf(redacted: string): string {
-    if (redacted.length > remembered.textMaxChars) return hash('sha256', redacted).slice(0, 16)
-    const known = this.fingerprints.get(redacted)
-    return known ?? remember(this.fingerprints, redacted, hash('sha256', redacted).slice(0, 16))
+    if (redacted === undefined) return shown === undefined ? whole(text) : { shown }
+    return { shown, fingerprint: this.fingerprints.get(redacted, () => hash('sha256', redacted).slice(0, 16)) }
   }
 }
 
-function remember<T>(map: Map<string, T>, text: string, value: T): T {
-  if (map.size >= remembered.textsMax) map.clear()
-  map.set(text, value)
-  return value
+/** One place for each text, by its length and some of its letters: what comes there later takes it. */
+class Memory<T> {
+  private readonly texts: string[] = new Array<string>(remembered).fill('')
+  private readonly values: (T | undefined)[] = new Array<T | undefined>(remembered).fill(undefined)
+
+  get(text: string, make: () => T): T {
+    const { length } = text
+    if (length > rememberedMaxChars) return make()
+    let place = length
+    for (let at = length - 1; at >= 0; at -= 1 + (length >> 3)) place = (place * 31 + text.charCodeAt(at)) | 0
+    place &= remembered - 1
+    const known = this.texts[place] === text ? this.values[place] : undefined
+    if (known !== undefined) return known
+    const value = make()
+    this.texts[place] = text
+    this.values[place] = value
+    return value
+  }
 }
 
 export function whole(text: string): { hash: string; bytes: number } {
