@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { addApiKey } from '../../src/control/api-keys.ts'
 import type { MembershipRole } from '../../src/control/users.ts'
 import { makeApiKey } from '../../src/identity/api-keys.ts'
-import type { IssuerOptions } from '../../src/identity/issuers.ts'
+import type { IssuerOptions, TrustedHost } from '../../src/identity/issuers.ts'
 import { type McpDoor, type McpSettings, startMcp } from '../../src/mcp/start.ts'
 import { authenticatorOf } from '../identity/fixture.ts'
 import { openWorld, type World } from '../mcp-tools/world.ts'
@@ -26,7 +26,8 @@ export interface Door {
 export interface DoorOptions {
   readonly tenants?: readonly string[]
   readonly settings?: Partial<McpSettings>
-  readonly issuers?: (resource: string) => readonly IssuerOptions[]
+  readonly issuers?: readonly IssuerOptions[]
+  readonly trustedHosts?: readonly TrustedHost[]
 }
 
 export const derive = (purpose: string) => Buffer.alloc(32, purpose)
@@ -34,7 +35,10 @@ export const derive = (purpose: string) => Buffer.alloc(32, purpose)
 export async function openDoor(o: DoorOptions = {}): Promise<Door> {
   const world = await openWorld(o.tenants ?? ['acme', 'globex'])
   const { control, services, config, records } = world
-  const { authenticator, lastUses } = authenticatorOf(control, o.issuers?.('') ?? [], { freshMs: 1_000 })
+  const { authenticator, lastUses } = authenticatorOf(control, o.issuers ?? [], {
+    freshMs: 1_000,
+    trustedHosts: o.trustedHosts ?? [],
+  })
   const faults: unknown[] = []
   const log = {
     error: (fields: object) => void faults.push(fields),
