@@ -122,9 +122,12 @@ describe('an owner’s login', () => {
     await two.close()
   })
 
-  test('ends with its standard input, and no Postgres stays', async () => {
+  test('ends with its standard input, and no Postgres stays; without a data folder it has one at home', async () => {
     const { code } = await runPostern(['mcp', '--url', ownerUrl], { cwd, env })
     expect(code).toBe(0)
+    const home = join(cwd, 'home')
+    expect((await runPostern(['mcp', '--url', ownerUrl], { cwd, env: { HOME: home } })).code).toBe(0)
+    expect(readdirSync(join(home, '.postern/url'))).toHaveLength(1)
     const folders = readdirSync(join(cwd, 'data/url'))
     for (const folder of folders)
       expect(existsSync(join(cwd, 'data/url', folder, '0/postgres/pgdata/postmaster.pid'))).toBe(false)
