@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { makeId } from '../control/ids.ts'
+import { renewSigningKey } from '../control/signing-keys.ts'
 import { addUserToken, listUserTokens, revokeUserToken, type UserTokenRow } from '../control/user-tokens.ts'
-import { signUserToken } from '../identity/own-tokens.ts'
+import { makeSigningPair, signUserToken } from '../identity/own-tokens.ts'
 import type { Scope } from '../identity/principal.ts'
 import { parseLogin, withStores } from './administer.ts'
 import { type Cli, describeCommand, runCommand } from './command.ts'
@@ -19,6 +20,24 @@ export function tokenCommand(cli: Cli): Command {
     .addCommand(issue(cli))
     .addCommand(list(cli))
     .addCommand(revoke(cli))
+    .addCommand(renewKey(cli))
+}
+
+function renewKey(cli: Cli): Command {
+  const command = describeCommand('renew-key', 'sign by a new key from now on', [
+    'token renew-key',
+    'token renew-key --retire       # tokens of the older keys are over, all of them',
+  ]).option('--retire', 'the older keys verify no more')
+  return command.action((options: { retire?: boolean }) =>
+    runCommand(cli, command, run =>
+      withStores(run, async (_, administration) => {
+        const renewed = await renewSigningKey(administration, await makeSigningPair(), options.retire === true)
+        run.terminal.answer(renewed, () =>
+          run.terminal.say(`tokens are signed by ${renewed.id} now; ${renewed.retired} older keys retired`),
+        )
+      }),
+    ),
+  )
 }
 
 interface IssueOptions {

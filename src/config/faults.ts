@@ -1,7 +1,7 @@
 /** What the schema found wrong, in words that say where it was said and what to write instead. */
 import type { z } from 'zod'
-import type { Leaf } from './leaves.ts'
 import { nearest } from '../nearest.ts'
+import type { Leaf } from './leaves.ts'
 
 export function schemaFaults(
   issues: readonly z.core.$ZodIssue[],
@@ -32,7 +32,7 @@ function unknownKey(path: readonly string[], key: string, leaves: readonly Leaf[
   const elsewhere = leaves.find(leaf => leaf.path.at(-1) === named)?.key
   const meant = named !== undefined && siblings.has(named) ? [...path, named].join('.') : elsewhere
   if (meant !== undefined) return `unknown key; did you mean ${meant}?`
-  return `unknown key; known here: ${[...siblings].join(', ')}`
+  return siblings.size === 0 ? 'unknown key' : `unknown key; known here: ${[...siblings].join(', ')}`
 }
 
 function wording(issue: z.core.$ZodIssue, path: readonly string[], leaves: readonly Leaf[]): string {

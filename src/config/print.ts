@@ -17,12 +17,15 @@ export function printSettings(
     if (shared >= 0)
       for (const [depth, group] of groups.entries()) if (depth >= shared) lines.push(`${'  '.repeat(depth)}${group}:`)
     open = groups
-    const text = `${'  '.repeat(groups.length)}${leaf.path.at(-1)}: ${stringify(shown(config, leaf)).trim()}`
+    const text = `${'  '.repeat(groups.length)}${leaf.path.at(-1)}: ${stringify(shown(config, leaf), inline).trim()}`
     const place = said(leaf.key)
     lines.push(place === undefined ? text : `${text.padEnd(44)} # ${place}`)
   }
   return lines.join('\n')
 }
+
+/** Lists stay on their line. */
+const inline = { collectionStyle: 'flow', lineWidth: 0 } as const
 
 /** As plain data for JSON. */
 export function plainSettings(config: object, leaves: readonly Leaf[]): Record<string, unknown> {

@@ -3,7 +3,7 @@ import type { ClientBase, Pool } from 'pg'
 import { SqlError } from '../errors.ts'
 import { type Administration, administer } from './administration.ts'
 import { makeId } from './ids.ts'
-import { missing } from './names.ts'
+import { duplicate, missing } from './names.ts'
 import { findTenant } from './tenants.ts'
 import { findUser, type MembershipRole, type UserRow } from './users.ts'
 
@@ -107,6 +107,7 @@ export function signUp(
     const tenant = await findTenant(client, user.tenant)
     const act = { act: 'sign up', tenant: tenant.name, tenantId: tenant.id, detail: { ...subject, ...user } }
     if (there !== undefined) return [there, { ...act, act: 'identity found' }]
+    if ((await findByEmail(client, user.email)) !== undefined) throw duplicate('user with address', user.email)
     const principalId = makeId()
     await client.query('insert into postern.principal (id, name, email) values ($1, $2, $2)', [principalId, user.email])
     const added = await client.query(

@@ -1,5 +1,6 @@
 /** The keys with which Postern signs its own tokens: private halves sealed, public halves as JWKs. */
 import type { ClientBase, Pool } from 'pg'
+import { type Administration, administer } from './administration.ts'
 import { makeId } from './ids.ts'
 import type { Sealer } from './sealer.ts'
 
@@ -35,6 +36,22 @@ export async function addSigningKey(
     [id, pair.publicKey, sealer.seal(JSON.stringify(pair.privateKey), signingKeyContext(id))],
   )
   return added.rows[0]!
+}
+
+/** The key that signs from now on. `retire`: the older ones verify no more, and the tokens signed by them are over. */
+export function renewSigningKey(
+  administration: Administration,
+  pair: { readonly publicKey: object; readonly privateKey: object },
+  retire: boolean,
+): Promise<{ readonly id: string; readonly retired: number }> {
+  return administer(administration, async client => {
+    const retired = retire
+      ? await client.query('update postern.signing_key set retired_at = now() where retired_at is null')
+      : { rowCount: 0 }
+    const { id } = await addSigningKey(client, administration.sealer, pair)
+    const renewed = { id, retired: retired.rowCount ?? 0 }
+    return [renewed, { act: 'token renew-key', detail: renewed }]
+  })
 }
 
 export function openSigningKey(sealer: Sealer, key: SigningKeyRow): string {

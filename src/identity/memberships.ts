@@ -75,10 +75,20 @@ async function whose(
     const linked = issuer.linkByEmail ? await linkByEmail(administration, named, email) : undefined
     if (linked !== undefined) return linked
     const tenant = tenantOf(email, issuer)
-    if (tenant !== undefined && issuer.signup !== null)
-      return await signUp(administration, named, { email, tenant, role: issuer.signup.role })
+    if (tenant !== undefined && issuer.signup !== null) {
+      const user = { email, tenant, role: issuer.signup.role }
+      return await signUp(administration, named, user).catch((error: unknown) => {
+        throw error instanceof SqlError ? cannotSignUp(error) : error
+      })
+    }
   }
   throw refused('the token is good, but its user is not known here', 'Ask the operator to link or add you.')
+}
+
+/** The address is another's who is not to be linked by it, or the tenant is gone: the operator sees which. */
+function cannotSignUp(cause: SqlError): SqlError {
+  const message = 'the token is good, but its user cannot be added here'
+  return new SqlError({ code: '28000', message, hint: 'Ask the operator to link or add you.', cause })
 }
 
 /** Where those of the address's domain sign up. */

@@ -179,9 +179,11 @@ async function sign(
 }
 
 async function makeSigningKey(client: ClientBase, sealer: Sealer): Promise<SigningKeyRow> {
+  return addSigningKey(client, sealer, await makeSigningPair())
+}
+
+/** As JWKs. */
+export async function makeSigningPair(): Promise<{ readonly publicKey: object; readonly privateKey: object }> {
   const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
-  return addSigningKey(client, sealer, {
-    publicKey: await exportJWK(publicKey),
-    privateKey: await exportJWK(privateKey),
-  })
+  return { publicKey: await exportJWK(publicKey), privateKey: await exportJWK(privateKey) }
 }

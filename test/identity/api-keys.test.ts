@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { beforeAll, expect, test, vi } from 'vitest'
 import { addApiKey, listApiKeys, revokeApiKey } from '../../src/control/api-keys.ts'
 import { readCredentialsInForce } from '../../src/control/credentials.ts'
+import { renewSigningKey } from '../../src/control/signing-keys.ts'
 import { addUserToken, listUserTokens, revokeUserToken } from '../../src/control/user-tokens.ts'
 import { addMembership, removeUser, setUserDisabled, setUserRole } from '../../src/control/users.ts'
 import { makeApiKey } from '../../src/identity/api-keys.ts'
 import type { Authenticator } from '../../src/identity/authenticator.ts'
-import { signJobToken, signUserToken } from '../../src/identity/own-tokens.ts'
+import { makeSigningPair, signJobToken, signUserToken } from '../../src/identity/own-tokens.ts'
 import { findWithdrawn, type Principal, type Scope } from '../../src/identity/principal.ts'
 import { auditRows, type ControlFixture } from '../control/fixture.ts'
 import { asked, authenticatorOf, peopledControl, type TestedAuthenticator } from './fixture.ts'
@@ -199,6 +200,20 @@ test('Postern signs tokens for users: short-lived, narrow, revocable', async () 
   expect((await authenticator.authenticate(short.text, asked)).login).toBe('bob@acme')
   now += 30_000
   await expect(authenticator.authenticate(short.text, asked)).rejects.toThrow(/expired/)
+})
+
+test('by a new key, tokens of the old one stay good until it is retired', async () => {
+  const { administration } = control
+  const old = await userToken(bob)
+  await renewSigningKey(administration, await makeSigningPair(), false)
+  authenticator.forget()
+  const between = await userToken(bob)
+  for (const { text } of [old, between]) expect((await authenticator.authenticate(text, asked)).login).toBe('bob@acme')
+  expect(await renewSigningKey(administration, await makeSigningPair(), true)).toMatchObject({ retired: 2 })
+  authenticator.forget()
+  for (const { text } of [old, between])
+    await expect(authenticator.authenticate(text, asked)).rejects.toMatchObject({ code: '28000' })
+  expect((await authenticator.authenticate((await userToken(bob)).text, asked)).login).toBe('bob@acme')
 })
 
 test('a token altered, or without its row, is not valid', async () => {
