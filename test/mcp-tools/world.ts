@@ -13,6 +13,7 @@ import { readMembers } from '../../src/control/members.ts'
 import { addServer } from '../../src/control/servers.ts'
 import { addTenant } from '../../src/control/tenants.ts'
 import { addUser, type MembershipRole } from '../../src/control/users.ts'
+import { type DemoTenant, seedDemo } from '../../src/embedded/demo.ts'
 import { createParser } from '../../src/guard/parse.ts'
 import { VerdictCache } from '../../src/guard/verdict-cache.ts'
 import { type Principal, principalOf } from '../../src/identity/principal.ts'
@@ -40,13 +41,15 @@ export interface World {
   user(tenant: string, login: string, role: MembershipRole): Promise<Principal>
   /** Runs SQL as the owner of a tenant's database, then grants what it made. */
   seed(tenant: string, sql: string): Promise<void>
+  /** What the database itself says, to its superuser. */
+  truth(tenant: string, sql: string): Promise<unknown[][]>
+  /** The demo's company, about 200,000 rows. */
+  seedDemo(tenant: DemoTenant): Promise<void>
   row(tenant: string): Promise<DatabaseRow>
   close(): Promise<void>
 }
 
-const told: unknown[] = []
-const tell = (fields: object) => void told.push(fields)
-const silent = { error: tell, warn: tell, info: () => {}, debug: () => {}, child: () => silent }
+const silent = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {}, child: () => silent }
 const server = 'test'
 
 /** @param tenants each gets a managed database `crm` with these schemas */
@@ -114,6 +117,17 @@ export async function openWorld(
     now: Date.now,
   }
   const row = (tenant: string) => findDatabase(service, tenant, 'crm')
+  const fill = async (tenant: string, work: (client: pg.Client, owner: string) => Promise<unknown>) => {
+    const about = await row(tenant)
+    const client = new pg.Client({ host, port, user: superuser, password, database: about.dbname })
+    await client.connect()
+    try {
+      await work(client, about.ownerRole!)
+    } finally {
+      await client.end()
+    }
+    await grantRow(about, administration.sealer)
+  }
   return {
     control,
     config,
@@ -126,20 +140,20 @@ export async function openWorld(
       const [member] = await readMembers(service, [principalId])
       return principalOf(member!)
     },
-    async seed(tenant, sql) {
-      const about = await row(tenant)
-      const client = new pg.Client({ host, port, user: superuser, password, database: about.dbname })
-      await client.connect()
-      try {
-        await client.query(`set role "${about.ownerRole}"`)
+    seed: (tenant, sql) =>
+      fill(tenant, async (client, owner) => {
+        await client.query(`set role "${owner}"`)
         await client.query(sql)
-      } finally {
-        await client.end()
-      }
-      await grantRow(about, administration.sealer)
+      }),
+    truth: async (tenant, text) => {
+      let rows: unknown[][] = []
+      await fill(tenant, async client => {
+        rows = (await client.query<unknown[]>({ text, rowMode: 'array' })).rows
+      })
+      return rows
     },
+    seedDemo: tenant => fill(tenant, (client, owner) => seedDemo(client, { tenant, owner })),
     async close() {
-      if (told.length > 0) console.log(told)
       await Promise.all([asking.close(), reading.close(), schemas.close(), closeLimiter()])
       const rows = await Promise.all(tenants.map(row))
       databases.close()
