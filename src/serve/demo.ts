@@ -8,7 +8,6 @@ import { type DemoTenant, seedDemo } from '../embedded/demo.ts'
 import { makeVerifier } from '../wire/scram.ts'
 import type { EmbeddedCluster } from './cluster.ts'
 import { writeDemoKnowledge } from './demo-knowledge.ts'
-import { writeDemoKnowledge } from './demo-knowledge.ts'
 import { doSuperuserTasks, embeddedServer } from './embedded-server.ts'
 import { createManaged, grantRow, provisionRow } from './provisioning.ts'
 import { asSuperuser } from './stores.ts'
@@ -31,10 +30,7 @@ export async function makeDemoTenant(
   const { tenant, login } = user
   const { pool } = administration
   const tenants = await listTenants(pool)
-  if (!tenants.some(row => row.name === tenant)) {
-    await addTenant(administration, { name: tenant })
-    await writeDemoKnowledge(administration, tenant)
-  }
+  if (!tenants.some(row => row.name === tenant)) await addTenant(administration, { name: tenant })
   const verifier = await makeVerifier(user.password)
   const users = await listUsers(pool, tenant)
   if (users.some(row => row.login === login)) await setPassword(administration, { tenant, login, verifier })
