@@ -179,7 +179,8 @@ export class CatalogService {
     const key = `${database.id}\0${schema}`
     await database.refreshCatalog()
     const ask = this.asking(principal, database, asker)
-    const [version, newest] = await Promise.all([readVersion(ask, schema), this.newest(database.id, schema)])
+    const version = await readVersion(ask, schema)
+    const newest = await this.newest(database.id, schema)
     if (newest?.version !== version || checkedAtMs - newest.generatedAt.getTime() >= config.ttlMs)
       return await this.read(principal, database, schema, asker)
     this.known.set(key, { ...newest, checkedAtMs })
@@ -202,10 +203,9 @@ export class CatalogService {
     asker: Asker,
   ): Promise<Snapshot> {
     const checkedAtMs = this.options.now()
-    const [{ version, contents }] = await Promise.all([
-      readSchema(this.asking(principal, database, asker), schema),
-      database.refreshCatalog(),
-    ])
+    const { version, contents } = await readSchema(this.asking(principal, database, asker), schema)
+    // The guard knows of every table that was found, before it is told of.
+    await database.refreshCatalog()
     const snapshot = { version, contents, generatedAt: new Date(checkedAtMs) }
     await storeSnapshot(this.options.control, database.id, schema, snapshot)
     this.known.set(`${database.id}\0${schema}`, { ...snapshot, checkedAtMs })

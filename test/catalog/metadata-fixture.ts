@@ -50,6 +50,14 @@ export async function openWorld(options: ServedOptions): Promise<World> {
   const policy = served.database.policyOf(served.principal)
   let changed: Policy = policy
   let changes = 0
+  let refreshing: ReturnType<CallerDatabase['refreshCatalog']> | undefined
+  // Who asks meanwhile shares the answer, as where it is served.
+  const refreshCatalog = () => {
+    refreshing ??= served.database.refreshCatalog().finally(() => {
+      refreshing = undefined
+    })
+    return refreshing
+  }
   const annotations: AnnotationSource = { of: async () => world.annotations }
   const make = (settings: Partial<CatalogSettings> = {}) =>
     new CatalogService({
@@ -63,7 +71,7 @@ export async function openWorld(options: ServedOptions): Promise<World> {
     served,
     control,
     catalog: make(),
-    database: { ...served.database, policyOf: () => changed },
+    database: { ...served.database, policyOf: () => changed, refreshCatalog },
     queries: served.callers('mcp'),
     setPolicy(part) {
       changed = { ...policy, ...part, version: `changed ${++changes}` }
