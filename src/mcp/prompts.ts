@@ -32,8 +32,9 @@ const answerArguments = z.strictObject({
   ...place,
 })
 const refusalArguments = z.strictObject({
-  sql: z.string().trim().min(1).max(sqlMaxChars).describe('The statement that was refused.'),
   error: z.string().trim().min(1).max(questionMaxChars).describe('The error as it was shown: code, message, hint.'),
+  sql: z.string().trim().min(1).max(sqlMaxChars).optional().describe('The statement that was refused.'),
+  pipeline: name().optional().describe('The pipeline whose run was refused or failed.'),
   ...place,
 })
 
@@ -79,23 +80,26 @@ export const prompts: readonly Prompt[] = [
   }),
   prompt({
     name: 'diagnose-refusal',
-    title: 'Diagnose a refused statement',
-    description: 'Find out why a statement was refused or failed, and what to write instead.',
+    title: 'Diagnose a refusal',
+    description: 'Find out why a statement or a run was refused or failed, and what to do instead.',
     arguments: refusalArguments,
-    words: ({ sql, error, database, schema }) => [
-      `This statement was refused or failed on ${placeWords(database, schema)}:`,
-      ...quoted('sql', sql),
+    words: ({ sql, error, pipeline, database, schema }) => [
+      `This was refused or failed on ${placeWords(database, schema)}:`,
+      ...(sql === undefined ? [] : quoted('sql', sql)),
+      ...(pipeline === undefined ? [] : quoted('pipeline', pipeline)),
       'with this error:',
       ...quoted('error', error),
       '',
-      'Find the cause by its code, and write what to run instead:',
+      'Find the cause by its code, and what to do instead:',
       '- NOT_READ_ONLY: only one SELECT (also WITH, VALUES, SHOW, EXPLAIN) is run here; there is no way to write.',
-      '- PERMISSION_DENIED: the table, column or function is not open to readers. Look with list_tables and',
+      '- PERMISSION_DENIED: the table, column, function or tool is not open to this user. Look with list_tables and',
       '  describe_table for what is; replace the function with a plain one.',
       '- NOT_FOUND: compare names with describe_table; quote names with capitals; mind the schema.',
       '- SYNTAX_ERROR, VALIDATION_ERROR: one statement a call, PostgreSQL dialect, values as $1 in params.',
       '- QUERY_TIMEOUT, LIMIT_EXCEEDED: filter on an indexed column (describe_table lists indexes), aggregate, or limit.',
       '- RATE_LIMITED, QUOTA_EXCEEDED, UNAVAILABLE: wait as long as it says, then try again unchanged.',
+      '- CONNECTOR_AUTH, or a run that failed: list_pipelines tells how its connector stands, and',
+      '  get_materialization_status which step failed and why. The data of before is still there.',
       '',
       'Say the cause in one sentence, give the mended statement, and run it with query where it may be run. Do not try to',
       'get around a refusal: what is refused on purpose stays refused, and then say that it cannot be had here.',

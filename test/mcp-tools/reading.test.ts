@@ -122,7 +122,7 @@ describe('prompts', () => {
     expect(refusal(1, { question: ' ' })).toMatchObject({ code: '22023' })
     expect(refusal(2, { sql: 'select 1' })).toMatchObject({
       code: '22023',
-      hint: 'It takes sql, error, database, schema.',
+      hint: 'It takes error, sql, pipeline, database, schema.',
     })
     expect(refusal(0, undefined)).toContain('list_databases')
   })
