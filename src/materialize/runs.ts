@@ -19,7 +19,7 @@ import {
 import { cancelled } from '../control/schema-locks.ts'
 import { readSchema, touchSchema } from '../control/tenant-schemas.ts'
 import { SqlError } from '../errors.ts'
-import type { ServedDatabase } from '../session/served-database.ts'
+import type { CallerDatabase } from '../session/callers.ts'
 import { checkKnobs } from './knobs.ts'
 import { checkEntities, choosePipeline, listPipelines, missing, type PipelineRow } from './pipelines.ts'
 import type { PipelineRegistry } from './registry.ts'
@@ -37,8 +37,8 @@ export interface RunRequest {
   /** Which of the tenant's connectors; absent: the only one. */
   readonly connector?: string | undefined
   readonly entities?: readonly string[] | undefined
-  readonly database: Pick<ServedDatabase, 'id' | 'alias' | 'tenant'>
-  /** By its real name. */
+  readonly database: Pick<CallerDatabase, 'id' | 'alias' | 'tenant' | 'about'>
+  /** By its real name; or the handle of a provisioned one. */
   readonly schema: string
   readonly params?: Knobs | undefined
   readonly idempotencyKey?: string | undefined
@@ -105,6 +105,8 @@ export class Runs {
     if (before !== undefined) return await this.#whole(before)
     const provisioned = await schemas.resolve(principal, request.database, request.schema)
     const schema = provisioned?.name ?? request.schema
+    if (provisioned === undefined && !request.database.about.schemas.includes(schema))
+      throw new SqlError({ code: '3F000', message: `schema ${JSON.stringify(schema)} does not exist` })
     if (provisioned !== undefined && provisioned.ownerId !== principal.id && !principal.scopes.has('admin'))
       throw new SqlError({ code: '42501', message: `schema "${schema}" is somebody else's` })
     const unfinished = await findUnfinished(control, request.database.id, schema)
@@ -135,7 +137,7 @@ export class Runs {
   /** The newest run of a schema, by its real name. */
   async latest(
     principal: SchemaCaller,
-    database: Pick<ServedDatabase, 'id'>,
+    database: Pick<CallerDatabase, 'id'>,
     schema: string,
   ): Promise<RunRow | undefined> {
     const run = await readLatest(this.#options.control, database.id, schema)

@@ -37,7 +37,7 @@ const abortAfterMs = 5_000
 /** Once a minute would do: a use of the last moments is written down within seconds. */
 const clock = [
   { task: expireSchemas, match: '*/5 * * * *' },
-  { task: sweepOrphans, match: '2-59/10 * * * *' },
+  { task: sweepOrphans, match: '2,12,22,32,42,52 * * * *' },
   { task: housekeeping, match: '*/15 * * * *' },
   { task: auditRetention, match: '17 3 * * *' },
 ]
@@ -74,6 +74,9 @@ async function startRunner(options: WorkerOptions): Promise<Runner> {
         schema: 'graphile_worker',
         concurrentJobs: options.jobsMax ?? jobsMaxDefault,
         gracefulShutdownAbortTimeout: abortAfterMs,
+        // Only what goes through a batch is waited for at the end, and is tried again.
+        completeJobBatchDelay: 0,
+        failJobBatchDelay: 0,
         logger: queueLogger(log),
       },
     },
