@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { type DatabaseRow, findDatabase } from '../control/database-rows.ts'
 import type { CheckReport } from '../provision/check.ts'
 import type { AttackOutcome } from '../provision/self-attack.ts'
+import { isServable } from '../provision/trust.ts'
 import { checkRow } from '../serve/database-check.ts'
 import { withStores } from './administer.ts'
 import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
@@ -21,8 +22,9 @@ export function checkCommand(cli: Cli): Command {
         const row = await findDatabase(stores.control, tenant, alias)
         const report = await checkRow(run.config, administration, row, apply === true)
         const passed = report.after?.passed === true
-        run.terminal.answer({ passed, ...report }, () => tell(run, row, report))
-        return passed
+        const served = report.after !== null && isServable(report.after, row.trust)
+        run.terminal.answer({ passed, served, trust: row.trust, ...report }, () => tell(run, row, report))
+        return served
       }),
     ),
   )
@@ -57,11 +59,16 @@ function tell(run: Run, row: DatabaseRow, report: CheckReport): void {
   for (const outcome of found('guard-only')) sayOutcome(run, style.yellow('–'), outcome)
   tellTasks(run, report.superuserTasks)
   terminal.say('')
-  terminal.say(
-    passed
-      ? style.green(`✓ all ${held} locks hold: it is served`)
-      : style.red(`✗ not served: ${found('must-fail').length} locks do not hold, ${held} do`),
-  )
+  const missing = found('must-fail').length
+  if (passed) terminal.say(style.green(`✓ all ${held} locks hold: it is served`))
+  else if (!isServable(report.after, row.trust))
+    terminal.say(style.red(`✗ not served: ${missing} locks do not hold, ${held} do`))
+  else
+    terminal.say(
+      style.yellow(
+        `– served behind the guard and read-only transactions alone: ${missing} locks are missing, ${held} hold`,
+      ),
+    )
 }
 
 function sayOutcome(run: Run, mark: string, { name, verdict, evidence, mend }: AttackOutcome): void {

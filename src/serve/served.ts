@@ -125,10 +125,10 @@ export class Served implements CallerDatabase {
   }
 
   get about(): DatabaseAbout {
-    const { kind, schemas } = this.row
+    const { kind, schemas, trust } = this.row
     const proved = this.#report === undefined ? 'unknown' : 'serving'
     const state = this.#refusal === null ? proved : 'refused'
-    return { kind, schemas, defaultSchema: schemas[0]!, state }
+    return { kind, schemas, defaultSchema: schemas[0]!, state, trust }
   }
 
   parameters(): ReadonlyMap<string, string> {

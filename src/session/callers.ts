@@ -25,6 +25,8 @@ export interface DatabaseAbout {
   readonly kind: 'managed' | 'external'
   readonly schemas: readonly string[]
   readonly defaultSchema: string
+  /** owner-login: its login may write, so that the guard and read-only transactions stand alone. */
+  readonly trust: 'proven' | 'owner-login'
   /** 'unknown': nobody has used it yet since the start. */
   readonly state: 'serving' | 'refused' | 'unknown'
 }

@@ -96,7 +96,7 @@ describe('an owner’s login', () => {
       data: { rows: [['Ada'], ['Grace']] },
     })
     expect(await alice.call('list_databases', {})).toMatchObject({
-      data: { databases: [{ name: dbname, schemas: ['public', 'Other'] }] },
+      data: { databases: [{ name: dbname, schemas: ['public', 'Other'], trust: 'owner-login' }] },
     })
     for (const text of [
       'delete from customers',

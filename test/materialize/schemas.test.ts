@@ -73,7 +73,13 @@ describe('a schema of one’s own', () => {
     await asOwner(alice, `create table ${schema.name}.t (n int)`)
     const report = await database(alice).prove()
     expect(report.outcomes.filter(({ kind, verdict }) => kind === 'must-fail' && verdict !== 'held')).toEqual([])
-    expect(database(alice).about).toEqual({ kind: 'managed', schemas: ['crm'], defaultSchema: 'crm', state: 'serving' })
+    expect(database(alice).about).toEqual({
+      kind: 'managed',
+      schemas: ['crm'],
+      defaultSchema: 'crm',
+      state: 'serving',
+      trust: 'proven',
+    })
     await schemas.teardown(alice, schema.id)
   })
 

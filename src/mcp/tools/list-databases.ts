@@ -6,6 +6,7 @@ const database = z.object({
   name: z.string(),
   kind: z.enum(['managed', 'external']),
   state: z.enum(['serving', 'refused', 'unknown']),
+  trust: z.enum(['proven', 'owner-login']),
   schemas: z.array(z.string()),
   default_schema: z.string(),
   limits: z.object({
@@ -33,6 +34,7 @@ export const listDatabasesTool = defineTool({
         name: one.name,
         kind: one.about.kind,
         state: one.about.state,
+        trust: one.about.trust,
         schemas: [...one.about.schemas],
         default_schema: one.about.defaultSchema,
         limits: {
@@ -45,7 +47,7 @@ export const listDatabasesTool = defineTool({
     })
     const lines = databases.map(
       one =>
-        `${one.alias} (${one.kind}, ${one.state}): database ${one.name}, schemas ${one.schemas.join(', ')}, default ${one.default_schema}; ${one.limits.rows_default} rows by default, ${one.limits.rows_max} at most, ${one.limits.statement_timeout_ms} ms`,
+        `${one.alias} (${one.kind}, ${one.state}, ${one.trust}): database ${one.name}, schemas ${one.schemas.join(', ')}, default ${one.default_schema}; ${one.limits.rows_default} rows by default, ${one.limits.rows_max} at most, ${one.limits.statement_timeout_ms} ms`,
     )
     return { data: { databases }, text: lines.length === 0 ? 'This tenant has no database yet.' : lines.join('\n') }
   },
