@@ -48,13 +48,14 @@ export function mcpCommand(cli: Cli): Command {
       command,
       async run => {
         refuseWithUrl(new Set(Object.keys(options)))
-        const o = { tools: options.tools, streams: cli.streams, version: command.parent?.version() ?? '' }
+        const o = { tools: options.tools, streams: cli.streams }
         if (options.url !== undefined) {
           const { config, stores, principal } = await openUrl(run, options.url, options.provision === true)
           return await serveStdio(run, config, stores, principal, o)
         }
-        const stores = await openStoresPatiently(run)
-        await serveStdio(run, run.config, stores, { ...options, token: tokenOf(run.config, options) }, o)
+        const who = { ...options, token: tokenOf(run.config, options) }
+        if (who.principal === undefined && who.token === undefined && who.passThrough === undefined) throw nobody()
+        await serveStdio(run, run.config, await openStoresPatiently(run), who, o)
       },
       'service',
     ),
@@ -120,7 +121,6 @@ async function findWho(who: Who, config: Config, control: Pool, authenticator: A
     authenticator.authenticate(token, { tenant: tenant ?? null, audience, address: 'local' })
   const { principal, token, passThrough = false } = who
   const local = principal === undefined ? undefined : await findLocal(control, principal)
-  if (local === undefined && token === undefined && !passThrough) throw nobody()
   const own = async (meta: CallMeta) => local ?? (token === undefined ? undefined : await byToken(token, meta.tenant))
   return {
     first: local ?? (token === undefined ? undefined : await firstOf(() => byToken(token, undefined))),

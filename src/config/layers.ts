@@ -2,8 +2,8 @@
 import { readFileSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
-import { isTree, type Leaf, type Tree } from './leaves.ts'
 import { nearest } from '../nearest.ts'
+import { isTree, type Leaf, type Tree } from './leaves.ts'
 
 export type Environment = { readonly [name: string]: string | undefined }
 
@@ -23,7 +23,6 @@ const notSettings = new Set([
   'POSTERN_BOB_PASSWORD',
   'POSTERN_DIRECT_URL',
   'POSTERN_MCP_URL',
-  'POSTERN_MCP_TOKEN',
   'POSTERN_TEST_MAJOR',
   'POSTERN_MAJORS_DIR',
 ])
