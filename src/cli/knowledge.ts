@@ -199,8 +199,8 @@ function stateOf(item: KnowledgeItem): string {
   return `${item.active ? 'active' : 'not active'}, confidence ${item.confidence}, applied ${item.timesApplied} times`
 }
 
-/** On one line, at most 100 characters. */
+/** On one line, at most 70 characters. */
 function visible(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim()
-  return line.length > 100 ? `${line.slice(0, 99)}…` : line
+  return line.length > 70 ? `${line.slice(0, 69)}…` : line
 }

@@ -13,6 +13,7 @@ import { knowledgeCommand } from './knowledge.ts'
 import { limitsCommand } from './limits.ts'
 import { mcpCommand } from './mcp.ts'
 import { migrateCommand } from './migrate.ts'
+import { policyCommand } from './policy.ts'
 import { queryCommand } from './query.ts'
 import { schemaCommand } from './schema.ts'
 import { semanticCommand } from './semantic.ts'
@@ -38,6 +39,7 @@ const commands = [
   tokenCommand,
   keysCommand,
   limitsCommand,
+  policyCommand,
   semanticCommand,
   knowledgeCommand,
   checkCommand,

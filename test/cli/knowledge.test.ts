@@ -1,53 +1,45 @@
-/** `semantic`, `knowledge` and `tenant instructions` beside a running `up`. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+/** `knowledge`, `tenant instructions` and `policy` over a control database alone. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { demoSemantics } from '../../src/embedded/demo-semantics.ts'
+import { addDatabase } from '../../src/control/databases.ts'
+import { setLimit } from '../../src/control/limits.ts'
+import { addTenant } from '../../src/control/tenants.ts'
+import { addUser } from '../../src/control/users.ts'
+import { freshControl } from '../control/fixture.ts'
 import { runPostern } from './postern.ts'
-import { freePort, type Running, startRunning } from './running.ts'
 
 const cwd = mkdtempSync(join(tmpdir(), 'postern-knowledge-'))
 const env: Record<string, string> = {}
 const run = (...args: string[]) => runPostern([...args], { cwd, env })
-const json = async (...args: string[]) => JSON.parse((await run(...args, '--json')).out)
-let up: Running
+const json = async (...args: string[]) => {
+  const { out, err } = await run(...args, '--json')
+  if (out === '') throw new Error(err)
+  return JSON.parse(out)
+}
 
 beforeAll(async () => {
-  env.POSTERN_GATEWAY_PORT = String(await freePort())
-  up = await startRunning(['up'], 'Stop: Ctrl-C', { cwd, env })
-  await run('tenant', 'add', 'empty')
+  const { administration, database } = await freshControl()
+  env.POSTERN_CONTROL_URL = database.url
+  env.POSTERN_MASTER_KEY = Buffer.alloc(32, 7).toString('base64') // the fixture's
+  for (const name of ['acme', 'empty']) await addTenant(administration, { name })
+  const server = { host: 'db.example.com', port: 5432, tlsMode: 'require' } as const
+  const crm = {
+    tenant: 'acme',
+    alias: 'crm',
+    kind: 'external',
+    server,
+    dbname: 'crm',
+    schemas: ['sales', 'hr'],
+  } as const
+  await addDatabase(administration, { ...crm, excludedTables: ['hr.pay*'] })
+  await addUser(administration, { tenant: 'acme', login: 'alice', role: 'analyst', verifier: null })
+  await setLimit(administration, { scope: 'tenant', tenant: 'acme' }, 'rowsMax', 10)
+  await setLimit(administration, { scope: 'principal', tenant: 'acme', login: 'alice' }, 'rowsMax', 20)
+  await setLimit(administration, { scope: 'database', tenant: 'acme', alias: 'crm' }, 'bytesMax', 5000)
 })
-afterAll(async () => {
-  await up.stop('SIGINT')
-  rmSync(cwd, { recursive: true })
-})
-
-it('validates a file before it is in force, imports it, shows it, and exports what a file takes again', async () => {
-  writeFileSync(join(cwd, 'acme.yml'), demoSemantics.acme)
-  const good = await run('semantic', 'validate', 'acme.yml', '--tenant', 'acme')
-  expect(good).toMatchObject({ code: 0, out: '6 entities, 9 relationships, 3 metrics: no fault found\n' })
-  expect(await run('semantic', 'import', 'acme.yml', '--tenant', 'acme')).toMatchObject({ code: 0 })
-  expect((await run('semantic', 'show', '--tenant', 'acme')).out).toContain('sum(total)')
-  mkdirSync(join(cwd, 'semantic'))
-  const { out } = await run('semantic', 'export', '--tenant', 'acme')
-  writeFileSync(join(cwd, 'semantic/acme.yml'), out.replace('description: Lines of orders.', 'description: Lines.'))
-  expect((await json('semantic', 'export', '--tenant', 'acme')).entities[3]).toMatchObject({ description: 'Lines.' })
-  const again = await run('semantic', 'import', 'acme.yml', '--tenant', 'acme')
-  expect(again.err).toBe('semantic/acme.yml wins over them where both say something\n')
-  rmSync(join(cwd, 'semantic'), { recursive: true })
-})
-
-it('names drift with 1 and faults with their lines and 2', async () => {
-  writeFileSync(join(cwd, 'bad.yml'), demoSemantics.acme.replaceAll('table: tickets', 'table: cases'))
-  const drifted = await run('semantic', 'validate', 'bad.yml', '--tenant', 'acme')
-  expect(drifted.code).toBe(1)
-  expect(drifted.out).toContain('missing table: cases, crm.crm: Schema crm has no table cases that may be read.\n')
-  writeFileSync(join(cwd, 'bad.yml'), 'entities:\n  - tabel: a\n')
-  const refused = await run('semantic', 'import', 'bad.yml', '--tenant', 'acme')
-  expect(refused).toMatchObject({ code: 2, out: '' })
-  expect(refused.err).toContain('bad.yml:2: entities[1].tabel: unknown key; did you mean table?')
-})
+afterAll(() => rmSync(cwd, { recursive: true }))
 
 it('adds, finds, shows, changes and removes knowledge of each kind', async () => {
   const tenant = ['--tenant', 'empty']
@@ -111,4 +103,21 @@ it("sets, shows and clears a tenant's instructions for agents", async () => {
     instructions: 'Amounts are gross.\n',
   })
   expect((await run('tenant', 'instructions', 'empty', '--clear')).out).toContain('no instructions')
+})
+
+it("shows a user's policy on a database, and who set each limit", async () => {
+  env.POSTERN_LIMITS_PORTALS_MAX = '7'
+  const policy = await json('policy', 'show', '--tenant', 'acme')
+  expect(policy).toMatchObject({
+    ...{ user: 'alice@acme', role: 'analyst', database: 'acme/crm' },
+    ...{ schemas: ['sales', 'hr'], allowedTables: null, excludedTables: ['hr.pay*'] },
+  })
+  expect(policy.limits).toContainEqual({ name: 'rowsMax', value: 20, from: 'user' })
+  expect(policy.limits).toContainEqual({ name: 'bytesMax', value: 5000, from: 'database' })
+  expect(policy.limits).toContainEqual({ name: 'portalsMax', value: 7, from: 'settings' })
+  expect(policy.limits).toContainEqual({ name: 'atRowLimit', value: 'truncate', from: 'default' })
+  const { out } = await run('policy', 'show', '--user', 'alice@acme')
+  expect(out).toMatch(/^alice@acme \(analyst\) on acme\/crm\n/)
+  expect(out).toMatch(/^but not +hr\.pay\*$/m)
+  expect(out).toMatch(/^rowsMax +20 +user$/m)
 })
