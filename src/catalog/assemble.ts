@@ -17,6 +17,7 @@ import type {
   TableMetadata,
   TableName,
 } from './metadata.ts'
+import { driftWarning, validateSemantics } from './semantic-drift.ts'
 import type { IsSensitive } from './sensitive.ts'
 import { createTypes, type Types } from './type-display.ts'
 
@@ -24,6 +25,8 @@ export interface Assembly {
   /** The database's alias. */
   readonly database: string
   readonly schema: string
+  /** What annotations know the schema by. */
+  readonly logicalSchema: string
   readonly version: string
   readonly generatedAt: Date
   readonly contents: SchemaContents
@@ -70,10 +73,29 @@ export function assemble(assembly: Assembly): SchemaMetadata {
     metrics: annotations.metrics.filter(({ table }) => byName.has(table)),
     knowledge: annotations.general,
     learnings: annotations.learnings.filter(
-      learning => learning.tables.length === 0 || learning.tables.some(name => byName.has(name)),
+      learning => learning.tables.length === 0 || learning.tables.some(name => isNamed(assembly, byName, name)),
     ),
-    warnings: annotations.warnings,
+    warnings: driftWarned(assembly, types),
   }
+}
+
+/** `table`, or `schema.table` with this schema's name or logical name. */
+function isNamed({ schema, logicalSchema }: Assembly, byName: ReadonlyMap<string, RawTable>, written: string): boolean {
+  const own = [schema, logicalSchema].find(name => written.startsWith(`${name}.`))
+  return byName.has(written) || (own !== undefined && byName.has(written.slice(own.length + 1)))
+}
+
+/** Against the whole schema: what the policy keeps back has not drifted. */
+function driftWarned({ annotations, contents, schema }: Assembly, types: Types): readonly string[] {
+  const tables = contents.tables.map(({ name, columns, indexes }) => ({
+    name,
+    columns: columns.map(column => ({ name: column.name, type: types.display(column.type) })),
+    primaryKey: (indexes.find(index => index.primary)?.keys ?? []).flatMap(
+      key => columns.find(({ number }) => number === key)?.name ?? [],
+    ),
+  }))
+  const drift = driftWarning(validateSemantics(annotations, { schema, tables }))
+  return drift === undefined ? annotations.warnings : [...annotations.warnings, drift]
 }
 
 function assembleTable(making: Making, raw: RawTable): TableMetadata {

@@ -66,7 +66,7 @@ interface Sampled {
 
 /** Tables whose sample values are held in memory; they are nowhere else. */
 const sampledTablesMax = 5_000
-/** Tables that one call samples. */
+/** Tables that one call reads. */
 const samplesPerCallMax = 50
 
 const local = { address: 'local', applicationName: 'postern catalog' }
@@ -100,11 +100,12 @@ export class CatalogService {
     const schema = request.schema ?? schemas[0]
     if (schema === undefined || !schemas.includes(schema)) throw missingSchema(schema ?? '', schemas)
     const snapshot = await this.snapshotOf(principal, database, schema, request)
-    const name = request.logicalSchema ?? schema
-    const annotations = await this.options.annotations.of(principal.tenant, database.alias, name)
+    const logicalSchema = request.logicalSchema ?? schema
+    const annotations = await this.options.annotations.of(principal.tenant, database.alias, logicalSchema)
     return assemble({
       database: database.alias,
       schema,
+      logicalSchema,
       ...snapshot,
       policy: database.policyOf(principal),
       catalog: database.catalog(),
@@ -114,7 +115,8 @@ export class CatalogService {
   }
 
   /**
-   * The same with sample values in the tables named, of which the first 50 are sampled. Values are held in memory alone.
+   * The same with sample values in the tables named, of which at most 50 are read in one call: another call goes on.
+   * Values are held in memory alone.
    * @throws SqlError as `metadata`
    */
   async withSamples(
@@ -124,11 +126,17 @@ export class CatalogService {
     tables: readonly string[],
     asker: Asker = {},
   ): Promise<SchemaMetadata> {
-    const wanted = new Set(tables.slice(0, samplesPerCallMax))
+    const wanted = new Set(tables)
     const sampled: TableMetadata[] = []
+    let left = samplesPerCallMax
     for (const table of metadata.tables) {
-      if (!wanted.has(table.name)) sampled.push(table)
-      else sampled.push(addSamples(table, await this.samplesOf(principal, database, metadata.version, table, asker)))
+      const held = wanted.has(table.name) ? this.heldSamples(database, metadata.version, table) : undefined
+      if (!wanted.has(table.name) || (held === undefined && left === 0)) sampled.push(table)
+      else if (held !== undefined) sampled.push(addSamples(table, held))
+      else {
+        left--
+        sampled.push(addSamples(table, await this.takeSamples(principal, database, metadata.version, table, asker)))
+      }
     }
     return { ...metadata, tables: sampled }
   }
@@ -212,7 +220,13 @@ export class CatalogService {
     return snapshot
   }
 
-  private async samplesOf(
+  private heldSamples(database: CallerDatabase, version: string, table: TableMetadata): Samples | undefined {
+    const { now, config } = this.options
+    const held = this.sampled.get(sampleKey(database, table))
+    return held?.version === version && now() - held.takenAtMs < config.sampleTtlMs ? held.values : undefined
+  }
+
+  private async takeSamples(
     principal: SessionPrincipal,
     database: CallerDatabase,
     version: string,
@@ -220,9 +234,7 @@ export class CatalogService {
     asker: Asker,
   ): Promise<Samples> {
     const { now, config } = this.options
-    const key = `${database.id}\0${table.schema}\0${table.name}`
-    const held = this.sampled.get(key)
-    if (held?.version === version && now() - held.takenAtMs < config.sampleTtlMs) return held.values
+    const key = sampleKey(database, table)
     return await this.sampling.run(key, asker.signal, async signal => {
       const takenAtMs = now()
       const ask = this.asking(principal, database, { ...asker, signal })
@@ -241,6 +253,10 @@ export class CatalogService {
     return (text: string, parameters: readonly (string | null)[], limits?: NarrowLimits) =>
       callers.run({ principal, database, text, parameters, limits, searchPath, client, origin, signal })
   }
+}
+
+function sampleKey(database: CallerDatabase, { schema, name }: TableMetadata): string {
+  return `${database.id}\0${schema}\0${name}`
 }
 
 /** What is sensitive by now stays out, whenever it was sampled. */
