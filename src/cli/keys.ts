@@ -54,6 +54,11 @@ function rotate(cli: Cli): Command {
         const resealed = await reseal(stores, ring)
         await rotation?.finish()
         tell(run, ring.keyId, resealed, isConfigured)
+        // Other machines may use it, whose files are their own.
+        if (!isConfigured && stores.cluster === undefined)
+          run.terminal.note(
+            `other machines with this control database need the new ${run.config.dataDir}/master.key too`,
+          )
       }),
     ),
   )

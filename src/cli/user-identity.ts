@@ -1,7 +1,9 @@
 /** Whom another party's tokens mean, and in which tenants somebody is. */
 import { type Command, Option } from 'commander'
+import { listApiKeys } from '../control/api-keys.ts'
 import { linkIdentity, listIdentities, unlinkIdentity } from '../control/identities.ts'
 import { addMembership, findUser, type MembershipRole, setUserEmail } from '../control/users.ts'
+import { scopesOfRole } from '../identity/principal.ts'
 import { parseLogin, withStores } from './administer.ts'
 import { type Cli, describeCommand, runCommand } from './command.ts'
 
@@ -41,20 +43,35 @@ function subjectCommand(cli: Cli, verb: 'link' | 'unlink', summary: string, work
   )
 }
 
-export function identitiesCommand(cli: Cli): Command {
-  const command = describeCommand('identities', 'list whom a user is for other issuers', [
-    'user identities alice@acme',
+export function showCommand(cli: Cli): Command {
+  const command = describeCommand('show', 'what a user may do, and how he shows himself', [
+    'user show alice@acme',
+    'user show alice@acme --json',
   ]).argument('<login@tenant>')
   return command.action((name: string) =>
     runCommand(cli, command, async run => {
       const user = parseLogin(name)
-      await withStores(run, async stores => {
-        const { principalId } = await findUser(stores.control, user)
-        const rows = await listIdentities(stores.control, principalId)
-        run.terminal.answer(rows, () =>
+      await withStores(run, async ({ control }) => {
+        const row = await findUser(control, user)
+        const [identities, keys] = [
+          await listIdentities(control, row.principalId),
+          await listApiKeys(control, user.tenant),
+        ]
+        const own = keys.filter(key => key.login === row.login && key.revokedAt === null)
+        const scopes = [...scopesOfRole(row.role)]
+        const subjects = identities.map(({ issuer, subject }) => ({ issuer, subject }))
+        run.terminal.answer({ ...row, scopes, identities: subjects, apiKeys: own.map(({ id }) => id) }, () =>
           run.terminal.table(
-            ['issuer', 'subject'],
-            rows.map(row => [row.issuer, row.subject]),
+            ['user', name],
+            [
+              ['role', row.role],
+              ['scopes', scopes.join(' ')],
+              ['state', row.disabledAt === null ? 'active' : 'disabled'],
+              ['password', row.hasPassword ? 'yes' : 'none'],
+              ['address', row.email ?? 'none'],
+              ...subjects.map(({ issuer, subject }) => [`at ${issuer}`, subject]),
+              ...own.map(({ id, name: purpose }) => [`API key ${id}`, purpose]),
+            ],
           ),
         )
       })

@@ -13,7 +13,7 @@ import {
 import { makeVerifier } from '../wire/scram.ts'
 import { parseLogin, withStores } from './administer.ts'
 import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
-import { emailCommand, identitiesCommand, joinCommand, linkCommand, unlinkCommand } from './user-identity.ts'
+import { emailCommand, joinCommand, linkCommand, showCommand, unlinkCommand } from './user-identity.ts'
 
 interface PasswordOptions {
   readonly prompt?: boolean
@@ -37,7 +37,7 @@ export function userCommand(cli: Cli): Command {
     .addCommand(emailCommand(cli))
     .addCommand(linkCommand(cli))
     .addCommand(unlinkCommand(cli))
-    .addCommand(identitiesCommand(cli))
+    .addCommand(showCommand(cli))
     .addCommand(joinCommand(cli))
 }
 

@@ -1,5 +1,6 @@
 /** JWTs of other issuers (RFC 7519), checked against their JWKS. What a token's header says of keys beside kid is not looked at. */
 import { createRemoteJWKSet, customFetch, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import { SqlError } from '../errors.ts'
 import { isSaid, readClaims, wrongAudience } from './claims.ts'
 import { ask, askForJson } from './fetch-json.ts'
 import type { IssuerOptions } from './issuers.ts'
@@ -22,6 +23,9 @@ export const defaultJwtTimes: JwtTimes = {
   jwksCooldownMs: 30_000,
   jwksMaxAgeMs: 10 * 60_000,
 }
+
+/** typ in the header: access tokens (RFC 9068), and those that do not say; no logout tokens, security events and the like. */
+const tokenTypes = new Set(['jwt', 'at+jwt', 'application/at+jwt'])
 
 export class JwtIssuer {
   readonly options: IssuerOptions
@@ -59,7 +63,7 @@ export class JwtIssuer {
     const { clock, toleranceMs } = this.times
     const keys = await this.open()
     try {
-      const { payload } = await jwtVerify(token, keys, {
+      const { payload, protectedHeader } = await jwtVerify(token, keys, {
         issuer: this.options.issuer,
         audience: [...audiences],
         algorithms: [...algorithms],
@@ -67,9 +71,10 @@ export class JwtIssuer {
         currentDate: new Date(clock()),
         requiredClaims: ['exp'],
       })
+      if (!tokenTypes.has((protectedHeader.typ ?? 'jwt').toLowerCase())) throw invalid('token')
       return payload
     } catch (error) {
-      throw this.toRefusal(error)
+      throw error instanceof SqlError ? error : this.toRefusal(error)
     }
   }
 

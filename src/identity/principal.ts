@@ -59,6 +59,10 @@ const scopesByRole: { readonly [Role in MembershipRole]: ReadonlySet<Scope> } = 
   admin: new Set([...analystScopes, 'materialize:configure', 'admin'] as const),
 }
 
+export function scopesOfRole(role: MembershipRole): ReadonlySet<Scope> {
+  return scopesByRole[role]
+}
+
 const ranks: { readonly [Role in MembershipRole]: number } = { viewer: 0, analyst: 1, admin: 2 }
 
 const byPassword: Shown = { via: 'scram', credential: null, expiresAt: null, scopes: null }

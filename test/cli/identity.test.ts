@@ -121,7 +121,9 @@ test("another issuer's user is linked and unlinked", async () => {
   await json('user', 'link', 'alice@acme', ...subject)
   const byJwt = await soon(async () => connect(await openid.token(request)))
   const byOpaque = await connect(await openid.token({ ...request, opaque: true }))
-  expect((await run(['user', 'identities', 'alice@acme'])).out).toContain(`${openid.issuer}  alice-1`)
+  const shown = (await run(['user', 'show', 'alice@acme'])).out
+  expect(shown).toContain(`at ${openid.issuer}`)
+  expect(shown).toContain('data:read schema:provision materialize:run knowledge:write\n')
   const ended = Promise.all(
     [byJwt, byOpaque].map(client => new Promise<void>(resolve => client.on('end', () => resolve()))),
   )
