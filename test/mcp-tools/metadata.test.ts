@@ -104,6 +104,29 @@ describe('five hundred tables', () => {
   })
 })
 
+describe('a table of a thousand columns', () => {
+  it('is told of in parts', async () => {
+    const columns = Array.from({ length: 1_000 }, (_, at) => `value_of_sensor_${at} numeric`)
+    await world.seed('acme', `create table wide.sensors (id int primary key, ${columns.join()})`)
+    const { data, text, structured } = await alice.ask(describeTableTool, {
+      schema: 'wide',
+      table: 'sensors',
+      refresh: true,
+    })
+    expect(data).toMatchObject({ columns_total: 1_001, note: expect.stringContaining('300 of 1001 columns are shown') })
+    expect(data.columns).toHaveLength(300)
+    expect(text).toContain(data.note)
+    console.log('wide table', 'text', tokens(text), 'structured', tokens(JSON.stringify(structured)))
+    expect(tokens(JSON.stringify(structured))).toBeLessThan(25_000)
+    const found = await alice.ask(describeTableTool, { schema: 'wide', table: 'sensors', column: '*_99*' })
+    expect(found.data.columns).toHaveLength(11)
+    expect(found.text).toContain('11 of 1001 columns')
+    expect(
+      (await alice.ask(describeTableTool, { schema: 'wide', table: 'sensors', column: 'zebra' })).data.note,
+    ).toContain('None of 1001')
+  })
+})
+
 describe('knowledge', () => {
   it('is kept by save_learning and given to whoever asks for the schema next', async () => {
     const learning = {

@@ -103,7 +103,7 @@ describe('teardown_schema', () => {
     await world.seed('acme', `create table "${schema}".gone (id int); insert into "${schema}".gone values (1)`)
     const asked = await alice.fail(teardownSchemaTool, { schema: handle })
     expect(asked).toMatchObject({ code: 'CONFIRMATION_REQUIRED' })
-    expect(asked.message).toContain(`Schema ${schema} of database crm (doomed) is dropped for good with 1 table`)
+    expect(asked.message).toContain(`Schema ${schema} of database crm (doomed) is dropped for good. It holds 1 table`)
     expect(asked.message).toContain('gone')
     const code = /confirmation_code "(\w+)"/.exec(asked.hint!)![1]
     for (const args of [

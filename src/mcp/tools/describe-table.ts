@@ -11,6 +11,7 @@ const tableMaxChars = 200
 const input = z.strictObject({
   ...targetArguments,
   table: z.string().min(1).max(tableMaxChars).describe('Name, or schema.name'),
+  column: z.string().min(1).max(tableMaxChars).optional().describe('Only columns like this'),
   samples: z.boolean().default(true).describe('Sample values; sensitive columns give none'),
   refresh: z.boolean().optional().describe('Read the catalog anew'),
 })
@@ -29,7 +30,7 @@ export const describeTableTool = defineTool({
 
 /** @throws SqlError 3D000, 3F000, 42P01 with the nearest names */
 export async function describeTable(
-  args: Pick<z.output<typeof input>, 'table' | 'samples' | 'refresh'>,
+  args: Pick<z.output<typeof input>, 'table' | 'column' | 'samples' | 'refresh'>,
   context: ToolContext,
 ): Promise<ToolAnswer<TableFacts> & { readonly text: string }> {
   const { principal, services } = context
@@ -43,6 +44,6 @@ export async function describeTable(
     : metadata
   const table = sampled.tables.find(({ name }) => name === found.name) ?? found
   const freshness = await freshnessOf(context, place)
-  const data = tableFactsOf(table, freshness.of(table))
+  const data = tableFactsOf(table, freshness.of(table), args.column)
   return { data, database: database.alias, schema, text: tableText(data), untrusted: true }
 }

@@ -31,7 +31,7 @@ function loadedAt(ended: Date, pipeline: string, nowMs: number): TableFreshness 
 
 function withPromise(loaded: TableFreshness, refreshFrequency: string | null): TableFreshness {
   if (refreshFrequency === null) return loaded
-  const promised = `refreshed ${refreshFrequency}`
+  const promised = `refresh: ${refreshFrequency}`
   return { ...loaded, freshness: loaded.freshness === undefined ? promised : `${loaded.freshness}, ${promised}` }
 }
 

@@ -3,7 +3,7 @@ import { oneLine as flatten, sqlName } from '../../catalog/sql-text.ts'
 import { nearest } from '../../nearest.ts'
 
 const descriptionMaxChars = 300
-const cellMaxChars = 4_000
+const cellMaxChars = 16_000
 const namedMax = 12
 
 /** A text that others wrote, on one line; what is too long is cut with a mark. */
@@ -38,4 +38,22 @@ export function bytesText(bytes: number): string {
   const power = bytes < 1024 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10))
   const value = bytes / 1024 ** power
   return `${value < 10 && power > 0 ? value.toFixed(1) : Math.round(value)} ${units[power]}`
+}
+
+/** Whether a name has `filter` in it, or is of its pattern where there is a `*`; capitals do not matter. */
+export function matchesName(name: string, filter: string | undefined): boolean {
+  if (filter === undefined) return true
+  const pattern = filter.toLowerCase()
+  const plain = name.toLowerCase()
+  if (!pattern.includes('*')) return plain.includes(pattern)
+  const [first = '', ...rest] = pattern.split('*')
+  const last = rest.pop() ?? ''
+  if (!plain.startsWith(first)) return false
+  let from = first.length
+  for (const part of rest) {
+    const at = plain.indexOf(part, from)
+    if (at === -1) return false
+    from = at + part.length
+  }
+  return plain.length - last.length >= from && plain.endsWith(last)
 }

@@ -26,7 +26,7 @@ const pipelineFacts = z.strictObject({
 type PipelineFacts = z.output<typeof pipelineFacts>
 
 const none =
-  'No pipeline is open to this tenant. A pipeline shows once the tenant has a connector of its type: its administrator makes one with "postern connector".'
+  'No pipeline is open to this tenant. A pipeline shows once the tenant has a connector of its type, which its administrator adds.'
 
 export const listPipelinesTool = defineTool({
   name: 'list_pipelines',

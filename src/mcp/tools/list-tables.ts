@@ -4,7 +4,7 @@ import { sqlName } from '../../catalog/sql-text.ts'
 import { resolveTarget, targetArguments } from '../target.ts'
 import { defineTool, readingAnnotations } from '../tool.ts'
 import { type Freshness, freshnessOf } from './freshness.ts'
-import { cells, counted, oneLine } from './lines.ts'
+import { cells, counted, matchesName, oneLine } from './lines.ts'
 import { catalogRequest, readableSchemas } from './place.ts'
 
 const tablesDefault = 100
@@ -52,7 +52,7 @@ export const listTablesTool = defineTool({
     const after = args.cursor === undefined ? undefined : context.cursors.open(args.cursor)
     const metadata = await services.catalog.metadata(principal, place.database, catalogRequest(context, place))
     const freshness = await freshnessOf(context, place)
-    const matching = metadata.tables.filter(({ name }) => matches(name, args.name)).sort(byName)
+    const matching = metadata.tables.filter(({ name }) => matchesName(name, args.name)).sort(byName)
     const left = after === undefined ? matching : matching.filter(({ name }) => name > after)
     const page = left.slice(0, args.limit)
     const data: Output = {
@@ -70,23 +70,6 @@ export const listTablesTool = defineTool({
     }
   },
 })
-
-function matches(name: string, filter: string | undefined): boolean {
-  if (filter === undefined) return true
-  const pattern = filter.toLowerCase()
-  const plain = name.toLowerCase()
-  if (!pattern.includes('*')) return plain.includes(pattern)
-  const [first = '', ...rest] = pattern.split('*')
-  const last = rest.pop() ?? ''
-  if (!plain.startsWith(first)) return false
-  let from = first.length
-  for (const part of rest) {
-    const at = plain.indexOf(part, from)
-    if (at === -1) return false
-    from = at + part.length
-  }
-  return plain.length - last.length >= from && plain.endsWith(last)
-}
 
 function byName(a: TableMetadata, b: TableMetadata): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0
@@ -122,7 +105,8 @@ function whyEmpty(
 
 function textOf(data: Output, schema: string, filter: string | undefined): string {
   const which = filter === undefined ? '' : ` like ${oneLine(filter)}`
-  const lines = [`${oneLine(sqlName(schema))}: ${counted(data.total, 'table')}${which}, ${data.tables.length} here`]
+  const here = data.tables.length === data.total ? '' : `, ${data.tables.length} here`
+  const lines = [`${oneLine(sqlName(schema))}: ${counted(data.total, 'table')}${which}${here}`]
   if (data.tables.length > 0) lines.push(cells('name', 'kind', 'rows', 'size', 'fresh', 'description'))
   for (const { name, kind, rows_estimate, size_class, description, ...fresh } of data.tables) {
     const when = [fresh.materialized_at, fresh.freshness, fresh.pipeline && `by ${fresh.pipeline}`].filter(Boolean)

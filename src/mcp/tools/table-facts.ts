@@ -3,10 +3,14 @@ import { z } from 'zod'
 import type { TableKnowledge } from '../../catalog/annotations.ts'
 import type { ColumnMetadata, ForeignKey, TableMetadata, TableName } from '../../catalog/metadata.ts'
 import { sqlName } from '../../catalog/sql-text.ts'
-import { oneLine } from './lines.ts'
+import { counted, matchesName, oneLine } from './lines.ts'
 
 const descriptionMaxChars = 2_000
 const sampleMaxChars = 100
+/** Of a table; what more there is, `note` says. */
+const columnsMax = 300
+const keysMax = 100
+const enumValuesMax = 100
 
 const columnFacts = z.strictObject({
   name: z.string(),
@@ -19,6 +23,7 @@ const columnFacts = z.strictObject({
   description: z.string().optional(),
   note: z.string().optional(),
   enum_values: z.array(z.string()).optional(),
+  enum_values_total: z.int().optional().describe('Where not all are shown'),
   pii: z.boolean().optional().describe('Personal or secret: never sampled'),
   masked: z.boolean().optional(),
   unit: z.string().optional(),
@@ -48,6 +53,7 @@ export const tableFacts = z.strictObject({
   partition_key: z.string().optional(),
   inherits: z.array(z.string()).optional(),
   columns: z.array(columnFacts),
+  columns_total: z.int().optional().describe('Where not all are shown'),
   primary_key: z.array(z.string()).optional(),
   unique_keys: z.array(z.array(z.string())).optional(),
   foreign_keys: z.array(keyFacts).optional(),
@@ -63,17 +69,24 @@ export const tableFacts = z.strictObject({
       join_hints: z.array(z.string()).optional(),
     })
     .optional(),
+  note: z.string().optional(),
 })
 
 export type TableFacts = z.output<typeof tableFacts>
 export type ColumnFacts = z.output<typeof columnFacts>
 
-/** Undefined facts do not appear in JSON. */
+/**
+ * Undefined facts do not appear in JSON.
+ * @param column only columns whose names match, see matchesName
+ */
 export function tableFactsOf(
   table: TableMetadata,
   fresh: Pick<TableFacts, 'materialized_at' | 'freshness' | 'pipeline'>,
+  column: string | undefined,
 ): TableFacts {
   const { knowledge } = table
+  const matching = table.columns.filter(({ name }) => matchesName(name, column))
+  const columns = matching.slice(0, columnsMax)
   const notes = knowledge?.columnNotes ?? new Map<string, string>()
   return {
     schema: table.schema,
@@ -86,17 +99,39 @@ export function tableFactsOf(
     partition_of: table.partitionOf === null ? undefined : dotted(table.partitionOf),
     partition_key: flat(table.partitionKey),
     inherits: list(table.inherits.map(dotted)),
-    columns: table.columns.map(column => columnFactsOf(column, notes.get(column.name))),
+    columns: columns.map(one => columnFactsOf(one, notes.get(one.name))),
+    columns_total: columns.length < table.columns.length ? table.columns.length : undefined,
     primary_key: list(table.primaryKey),
     unique_keys: list(table.uniqueKeys.map(key => [...key])),
-    foreign_keys: list(table.foreignKeys.map(key => keyFactsOf(key, key.to))),
-    referenced_by: list(table.referencedBy.map(key => keyFactsOf(key, key.table))),
+    foreign_keys: list(table.foreignKeys.slice(0, keysMax).map(key => keyFactsOf(key, key.to))),
+    referenced_by: list(table.referencedBy.slice(0, keysMax).map(key => keyFactsOf(key, key.table))),
     indexes: list(
-      table.indexes.map(({ name, definition, unique }) => ({ name, definition: whole(definition), unique })),
+      table.indexes
+        .slice(0, keysMax)
+        .map(({ name, definition, unique }) => ({ name, definition: whole(definition), unique })),
     ),
-    checks: list(table.checks.map(({ name, definition }) => ({ name, definition: whole(definition) }))),
+    checks: list(
+      table.checks.slice(0, keysMax).map(({ name, definition }) => ({ name, definition: whole(definition) })),
+    ),
     knowledge: knowledge === null ? undefined : knowledgeFactsOf(knowledge),
+    note: noteOf(table, matching.length, column),
   }
+}
+
+/** What is left out, and how to see it. */
+function noteOf(table: TableMetadata, matching: number, column: string | undefined): string | undefined {
+  const long = Object.entries({
+    'foreign keys': table.foreignKeys.length,
+    'keys that refer to it': table.referencedBy.length,
+    indexes: table.indexes.length,
+    checks: table.checks.length,
+  }).filter(([, count]) => count > keysMax)
+  const notes = long.map(([what, count]) => `${keysMax} of ${count} ${what} are shown.`)
+  if (matching > columnsMax)
+    notes.unshift(`${columnsMax} of ${matching} columns are shown: give column, a part of a name or a pattern with *.`)
+  if (matching === 0 && column !== undefined)
+    notes.unshift(`None of ${counted(table.columns.length, 'column')} matches ${oneLine(column)}: leave column out.`)
+  return notes.length === 0 ? undefined : notes.join(' ')
 }
 
 function columnFactsOf(column: ColumnMetadata, note: string | undefined): ColumnFacts {
@@ -110,7 +145,8 @@ function columnFactsOf(column: ColumnMetadata, note: string | undefined): Column
     generated: column.generated || undefined,
     description: flat(column.description),
     note: flat(note),
-    enum_values: list(column.enumValues ?? []),
+    enum_values: list((column.enumValues ?? []).slice(0, enumValuesMax)),
+    enum_values_total: (column.enumValues?.length ?? 0) > enumValuesMax ? column.enumValues?.length : undefined,
     pii: column.pii || undefined,
     masked: column.masked || undefined,
     unit: flat(column.unit),

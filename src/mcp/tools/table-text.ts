@@ -13,6 +13,10 @@ export function tableText(table: TableFacts): string {
     cells(name, table.kind, `${rows} (${table.size_class})`, fresh, table.pipeline && `pipeline ${table.pipeline}`),
     ...lines('', table.description === undefined ? [] : [table.description]),
     ...lines('', partitionWords(table)),
+    ...lines(
+      '',
+      table.columns_total === undefined ? [] : [`${table.columns.length} of ${table.columns_total} columns:`],
+    ),
     'column\ttype\tnull\tdefault\tnotes',
     ...table.columns.map(columnLine),
     ...lines('primary key: ', [names(table.primary_key ?? [])]),
@@ -28,6 +32,7 @@ export function tableText(table: TableFacts): string {
       (table.checks ?? []).map(check => cells(sqlName(check.name), check.definition)),
     ),
     ...knowledgeLines(table.knowledge),
+    ...lines('', table.note === undefined ? [] : [table.note]),
   ].join('\n')
 }
 
@@ -46,12 +51,15 @@ function columnNotes(column: ColumnFacts): string {
     column.aggregation && `aggregate by ${column.aggregation}`,
     column.synonyms && `also called ${column.synonyms.join(', ')}`,
     column.enum_values && `one of ${column.enum_values.map(quoted).join(' | ')}`,
+    column.enum_values_total && `… ${column.enum_values_total} values in all`,
     column.pii && 'sensitive (pii)',
     column.masked && 'masked',
     column.samples && `e.g. ${column.samples.map(quoted).join(' | ')}`,
   ]
-    .filter(Boolean)
-    .join('; ')
+    .map(note => (note === undefined || note === false ? '' : String(note)))
+    .reduce((told, note) =>
+      told === '' || note === '' ? told + note : told + (/[.!?]$/.test(told) ? ' ' : '; ') + note,
+    )
 }
 
 function quoted(value: string): string {

@@ -36,12 +36,13 @@ export const teardownSchemaTool = defineTool({
     if (target.schema === undefined) throw schemaMissing()
     const { schema, tables, bytes, dependents } = await services.schemas.preview(principal, target.schema)
     if (target.database !== undefined) checkDatabase(schema, services.directory.find(principal, target.database).alias)
-    const going = [
-      `Schema ${sqlName(schema.name)} of database ${oneLine(schema.database)} (${oneLine(schema.purpose)}) is dropped for good`,
+    const holds =
       tables.length === 0
         ? 'It is empty.'
-        : `with ${counted(tables.length, 'table')}, ${bytesText(bytes)}: ${named(tables.map(table => sqlName(table.name)))}.`,
-      'Nothing else depends on it; what is known of its tables is kept.',
+        : `It holds ${counted(tables.length, 'table')}, ${bytesText(bytes)}: ${named(tables.map(table => sqlName(table.name)))}.`
+    const going = [
+      `Schema ${sqlName(schema.name)} of database ${oneLine(schema.database)} (${oneLine(schema.purpose)}) is dropped for good.`,
+      `${holds} Nothing else depends on it; what is known of its tables is kept.`,
     ]
     if (dependents.length > 0) throw inTheWay(schema.name, dependents)
     await context.confirm({ message: going.join(' '), subject: schema.name, code: args.confirmation_code })
@@ -59,7 +60,7 @@ export const teardownSchemaTool = defineTool({
       database: gone.database,
       schema: gone.name,
       text: [
-        cells('dropped', sqlName(gone.name), gone.database, gone.id, gone.state, bytes),
+        cells('dropped', sqlName(gone.name), `of ${gone.database}`, `handle ${gone.id}`, gone.state, `${bytes} bytes`),
         ...dropped.map(({ name, kind }) => cells(sqlName(name), kind)),
       ].join('\n'),
       untrusted: true,
