@@ -1,5 +1,5 @@
 /** `semantic`: what the tables of a tenant mean, as a file or as rows of the control database. */
-import { resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
 import { relationshipName } from '../catalog/semantic-document.ts'
@@ -12,6 +12,7 @@ import { replaceSemanticEntries } from '../control/semantic-entries.ts'
 import { findTenant, type TenantRow } from '../control/tenants.ts'
 import { createParser, type Parser } from '../guard/parse.ts'
 import type { PlacedDrift } from '../serve/semantic-check.ts'
+import { semanticDirOf } from '../serve/semantic-dir.ts'
 import type { Stores } from '../serve/stores.ts'
 import { withStores } from './administer.ts'
 import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
@@ -121,8 +122,8 @@ function importFile(cli: Cli): Command {
           run.terminal.answer({ imported: entries.length }, () =>
             run.terminal.say(`${entries.length} definitions imported for tenant ${tenant.name}`),
           )
-          const own = await new SemanticFolder(run.config.semantic.dir, parser).find(tenant.name)
-          if (own !== undefined) run.terminal.note(`${own} wins over them where both say something`)
+          const own = await new SemanticFolder(semanticDirOf(run.config), parser).find(tenant.name)
+          if (own !== undefined) run.terminal.note(`${relative('', own)} wins over them where both say something`)
         }),
       ),
     ),
@@ -154,7 +155,7 @@ async function layersOf(
   parser: Parser,
   tenant: TenantRow,
 ): Promise<readonly SemanticLayer[]> {
-  const files = new SemanticFolder(run.config.semantic.dir, parser)
+  const files = new SemanticFolder(semanticDirOf(run.config), parser)
   const reader = new AnnotationReader({ control: stores.control, files, parser })
   return (await reader.layersOf(tenant.id)).layers
 }

@@ -5,6 +5,9 @@ export const semanticConfig = z.strictObject({
   dir: z
     .string()
     .min(1)
-    .default('semantic')
-    .describe('Folder of semantic/<tenant>.yml: what the tables of a tenant mean. Read again when a file changes.'),
+    .nullable()
+    .default(null)
+    .describe(
+      'Folder of <tenant>.yml: what the tables of a tenant mean; read again when a file changes. Unset: semantic beside dataDir.',
+    ),
 })

@@ -4,7 +4,7 @@ import { type Administration, administer } from './administration.ts'
 import { makeId } from './ids.ts'
 import { missing } from './names.ts'
 import type { TenantRef } from './tenants.ts'
-import { checkText, checkTexts, refuseMore } from './texts.ts'
+import { checkText, checkTexts, isId, refuseMore } from './texts.ts'
 
 export interface KnowledgeEntry {
   readonly id: string
@@ -114,8 +114,9 @@ export async function listKnowledgeEntries(
 
 /** A stranger's is missing. @throws SqlError 42704 */
 export async function findKnowledgeEntry(db: Pool | ClientBase, tenantId: string, id: string): Promise<KnowledgeEntry> {
+  if (!isId(id)) throw missing('knowledge', id)
   const found = await db.query<KnowledgeEntry>(
-    `select ${columns} from postern.knowledge_entry e where e.tenant_id = $1 and e.id::text = $2`,
+    `select ${columns} from postern.knowledge_entry e where e.tenant_id = $1 and e.id = $2`,
     [tenantId, id],
   )
   const row = found.rows[0]

@@ -4,7 +4,7 @@ import { type Administration, administer } from './administration.ts'
 import { makeId } from './ids.ts'
 import { missing } from './names.ts'
 import type { TenantRef } from './tenants.ts'
-import { checkText, checkTexts, refuseMore } from './texts.ts'
+import { checkText, checkTexts, isId, refuseMore } from './texts.ts'
 
 export interface NewLearning {
   /** A database's alias; `*`: any of the tenant's. */
@@ -132,10 +132,11 @@ export function judgeLearning(
   right: boolean,
 ): Promise<Learning> {
   return administer(administration, async client => {
+    if (!isId(id)) throw missing('knowledge', id)
     const moved = await client.query<Learning>(
       `update postern.learning l set times_applied = l.times_applied + 1, updated_at = now(),
          confidence = greatest(0, least(1, l.confidence + case when $3 then 0.1 else -0.1 end))
-       where l.tenant_id = $1 and l.id::text = $2 returning ${columns}`,
+       where l.tenant_id = $1 and l.id = $2 returning ${columns}`,
       [tenant.id, id, right],
     )
     const row = moved.rows[0]
@@ -171,8 +172,9 @@ export async function listLearnings(
 
 /** A stranger's is missing. @throws SqlError 42704 */
 export async function findLearning(db: Pool | ClientBase, tenantId: string, id: string): Promise<Learning> {
+  if (!isId(id)) throw missing('knowledge', id)
   const found = await db.query<Learning>(
-    `select ${columns} from postern.learning l where l.tenant_id = $1 and l.id::text = $2`,
+    `select ${columns} from postern.learning l where l.tenant_id = $1 and l.id = $2`,
     [tenantId, id],
   )
   const row = found.rows[0]

@@ -5,7 +5,7 @@ import { type Administration, administer } from './administration.ts'
 import { makeId } from './ids.ts'
 import { missing } from './names.ts'
 import type { TenantRef } from './tenants.ts'
-import { checkText, checkTexts, refuseMore } from './texts.ts'
+import { checkText, checkTexts, isId, refuseMore } from './texts.ts'
 
 /** Which table is meant. */
 export interface TableName {
@@ -159,8 +159,9 @@ export async function findTableKnowledge(
   tenantId: string,
   id: string,
 ): Promise<TableKnowledgeRow> {
+  if (!isId(id)) throw missing('knowledge', id)
   const found = await db.query<TableKnowledgeRow>(
-    `select ${columns} from postern.table_knowledge k where k.tenant_id = $1 and k.id::text = $2`,
+    `select ${columns} from postern.table_knowledge k where k.tenant_id = $1 and k.id = $2`,
     [tenantId, id],
   )
   const row = found.rows[0]

@@ -39,6 +39,11 @@ export function checkTexts(what: string, texts: readonly string[], rule: TextRul
   for (const text of texts) checkText(what, text, rule)
 }
 
+/** Whether it can be the id of a row: anything else is an id that does not exist, whatever Postgres would say of it. */
+export function isId(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
+}
+
 /** Of one kind, in one tenant. @throws SqlError 54000 */
 export function refuseMore(what: string, there: number, countMax: number): void {
   if (there < countMax) return
