@@ -126,8 +126,10 @@ class Limiter implements CallLimiter {
     const key = `${principal.tenant}/${principal.id}/${what}`
     const known = this.#applied.get(key)
     if (known !== undefined) return known
-    const layers = [this.#overrides.tenants.get(principal.tenant), this.#overrides.principals.get(principal.id)]
-    const rates = resolveRates(this.#rates, what, layers)
+    const rates = resolveRates(this.#rates, what, {
+      tenant: this.#overrides.tenants.get(principal.tenant),
+      principal: this.#overrides.principals.get(principal.id),
+    })
     const applied = rateWindows.flatMap(about => {
       const limit = rates[about.rate]
       return limit === null ? [] : [{ about, window: this.#windowOf(principal, what, about, limit) }]

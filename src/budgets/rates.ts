@@ -42,15 +42,20 @@ export interface RateOverrides {
 }
 
 /** The name under which a rate is set for a tenant or a principal. */
-export function rateName(kind: CallKind, rate: keyof CallRates): string {
+function rateName(kind: CallKind, rate: keyof CallRates): string {
   return `${kind}${rate.charAt(0).toUpperCase()}${rate.slice(1)}`
 }
 
 /** The rates of one principal: the configuration's, then what is set for his tenant, then for himself; the later wins. */
-export function resolveRates(rates: Rates, kind: CallKind, layers: readonly (RateValues | undefined)[]): CallRates {
+export function resolveRates(
+  rates: Rates,
+  kind: CallKind,
+  set: { readonly tenant: RateValues | undefined; readonly principal: RateValues | undefined },
+): CallRates {
   const resolved = { ...rates[kind] }
-  for (const { rate } of rateWindows) {
-    for (const layer of layers) {
+  for (const { rate, of } of rateWindows) {
+    // A window that all of a tenant share has one limit.
+    for (const layer of of === 'tenant' ? [set.tenant] : [set.tenant, set.principal]) {
       const value = layer?.[rateName(kind, rate)]
       if (typeof value === 'number') resolved[rate] = value
     }

@@ -39,10 +39,18 @@ const limitKinds: { readonly [Name in keyof Limits]: LimitKind } = {
   pushdownSortedRowsMin: 'count',
 }
 
+/** Calls in a window, of a principal or of a whole tenant, as in the configuration's `rates`; counted by budgets. */
+const rateNames = ['query', 'call', 'statement'].flatMap(kind =>
+  ['Principal', 'Tenant'].flatMap(of => ['Minute', 'Hour', 'Day'].map(span => `${kind}${of}Per${span}`)),
+)
+
 // Timeouts reach Postgres as its 32-bit settings.
 const countMax = 2 ** 31 - 1
 
-const kindsByName = new Map<string, LimitKind>(Object.entries(limitKinds))
+const kindsByName = new Map<string, LimitKind>([
+  ...Object.entries(limitKinds),
+  ...rateNames.map(name => [name, 'count'] as const),
+])
 
 /** @throws SqlError 22023 for a name that is no limit, or a value that the limit cannot have */
 export function checkLimit(name: string, value: unknown): void {
@@ -58,7 +66,7 @@ export function checkLimit(name: string, value: unknown): void {
 function kindOf(name: string): LimitKind {
   const kind = kindsByName.get(name)
   if (kind !== undefined) return kind
-  const hint = `Limits are: ${Object.keys(limitKinds).join(', ')}.`
+  const hint = `Limits are: ${[...kindsByName.keys()].join(', ')}.`
   throw new SqlError({ code: '22023', message: `${JSON.stringify(name)} is not a limit`, hint })
 }
 
@@ -78,7 +86,18 @@ export function resolveLimits(
   for (const layer of [set.tenant, set.database, set.principal]) {
     for (const [name, value] of Object.entries(layer ?? {})) checkLimit(name, value)
   }
-  return { ...defaults, ...set.tenant, ...set.database, ...set.principal }
+  return { ...defaults, ...withoutRates(set.tenant), ...withoutRates(set.database), ...withoutRates(set.principal) }
+}
+
+function withoutRates(values: LimitValues | undefined): LimitValues {
+  return Object.fromEntries(Object.entries(values ?? {}).filter(([name]) => !rateNames.includes(name)))
+}
+
+/** Calls are counted for a principal in his tenant and for the tenant, whichever databases they go to. */
+function checkScope(name: string, { scope }: LimitScope): void {
+  if (!rateNames.includes(name) || scope === 'tenant' || (scope === 'principal' && name.includes('Principal'))) return
+  const whom = name.includes('Principal') ? 'a tenant or a user' : 'a tenant'
+  throw new SqlError({ code: '22023', message: `limit ${name} is set for ${whom}` })
 }
 
 /** All that is set, by the id of the tenant, database or principal that it is set for. */
@@ -120,6 +139,7 @@ export async function setLimit(
 ): Promise<void> {
   if (value === undefined) kindOf(name)
   else checkLimit(name, value)
+  checkScope(name, scope)
   return administer(administration, async client => {
     const target = await targetOf(client, scope)
     await client.query(`delete from postern.limit_override where ${target.column} = $1 and name = $2`, [

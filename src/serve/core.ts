@@ -28,6 +28,7 @@ import { openCallLimiter } from './rates.ts'
 import { Revocations } from './revocations.ts'
 import { noteSchemaUses } from './schema-uses.ts'
 import { schemaParts } from './schemas.ts'
+import { semanticDirOf } from './semantic-dir.ts'
 import type { Served } from './served.ts'
 import type { Stores } from './stores.ts'
 
@@ -106,10 +107,12 @@ export async function openCore(
       // A withdrawal waits for nothing else.
       await revocations.review()
       await databases.reload()
+      await limits.reload()
     }
     const onFault = (error: unknown) => log.warn({ error }, 'changes in the control database cannot be read')
     const watch = await watchChanges(stores.control, onChange, { onFault })
     closers.push(() => watch.close())
+    await limits.reload()
     return { databases, services, identity, revocations, parser, agents: agents.services, close }
   } catch (error) {
     await close()
@@ -132,7 +135,11 @@ function openAgents(config: Config, stores: Stores, { schemas, services, parser,
   const { control } = stores
   const callers = new CallerSessions({ services, door: 'mcp' })
   const readers = new CallerSessions({ services, door: 'catalog' })
-  const annotations = new AnnotationReader({ control, files: new SemanticFolder(config.semantic.dir, parser), parser })
+  const annotations = new AnnotationReader({
+    control,
+    files: new SemanticFolder(semanticDirOf(config), parser),
+    parser,
+  })
   const catalog = new CatalogService({ control, callers: readers, annotations, config: config.catalog, now: Date.now })
   const administrationOf = (principal: Principal): Administration => ({
     pool: control,

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import type { Pool } from 'pg'
 import { type CallLimiter, createCallLimiter } from '../budgets/call-limiter.ts'
 import type { Config } from '../config.ts'
+import { readLimitOverrides } from '../control/limits.ts'
 import { SqlError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 
@@ -12,6 +13,8 @@ const reconnectMaxMs = 1_000
 
 export interface OpenedLimiter {
   readonly limiter: CallLimiter
+  /** Takes over what is set for single tenants and principals. */
+  reload(): Promise<void>
   close(): Promise<void>
 }
 
@@ -23,7 +26,8 @@ export function openCallLimiter(config: Config, control: Pool, log: Log): Opened
     await limiter.close()
     redis?.disconnect()
   }
-  return { limiter, close }
+  const reload = async () => limiter.setOverrides(await readLimitOverrides(control))
+  return { limiter, reload, close }
 }
 
 function openRedis(config: Config, log: Log): Redis | undefined {
