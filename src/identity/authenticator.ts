@@ -56,6 +56,7 @@ export class Authenticator {
   /** By token's hash, tenant, audience, host. Oldest first. */
   private entries = new Map<string, Entry>()
   private asking = new Map<string, Promise<Principal>>()
+  private changes = 0
   /** What issuers have said, which outlives changes of ours. By token's hash, audience, host. */
   private readonly proven = new Map<string, Proven>()
   private readonly rechecks: Rechecks
@@ -92,6 +93,15 @@ export class Authenticator {
 
   /** The same without the counting of failures, for a door that counts them itself. */
   async check(token: string, o: Asked): Promise<Principal> {
+    for (let again = 0; ; again++) {
+      const { changes } = this
+      const principal = await this.checkOnce(token, o)
+      // What was read before a change must not come out after the change was taken over: nobody would look at it again.
+      if (changes === this.changes || again === rereadsMax) return principal
+    }
+  }
+
+  private async checkOnce(token: string, o: Asked): Promise<Principal> {
     const hash = hashOf(token)
     const kept = this.kept(hash, o)
     if (kept !== undefined) return kept
@@ -110,7 +120,8 @@ export class Authenticator {
   /** Something changed in the control database: everything of ours is read anew when it is next asked for. */
   forget(): void {
     this.entries = new Map()
-    // What is being read may be from before the change: it is given to who asked before, and not kept.
+    this.changes++
+    // What is being read may be from before the change: it is not kept, and read again.
     this.asking = new Map()
     this.o.ownTokens.forget()
   }
@@ -219,6 +230,8 @@ export class Authenticator {
   }
 }
 
+/** Changes that come faster than a credential can be checked do not hold it up for ever. */
+const rereadsMax = 5
 /** A lease is asked for at each look. */
 const leaseCheckMs = 0
 

@@ -29,6 +29,8 @@ interface Entry {
 }
 
 const loginMaxChars = 256
+/** Changes that come faster than a login can be read do not hold it up for ever. */
+const rereadsMax = 5
 
 export class Logins {
   private readonly pool: Pool
@@ -40,6 +42,7 @@ export class Logins {
   private known = new Map<string, Entry>()
   private unknown = new Map<string, Entry>()
   private reading = new Map<string, Promise<Login>>()
+  private changes = 0
 
   constructor(options: LoginsOptions) {
     this.pool = options.pool
@@ -54,6 +57,15 @@ export class Logins {
    * @throws SqlError 57P03 where the control database cannot be asked and nothing fresh is known
    */
   async find(name: string): Promise<Login> {
+    for (let again = 0; ; again++) {
+      const { changes } = this
+      const login = await this.findOnce(name)
+      // What was read before a change must not come out after the change was taken over: nobody would look at it again.
+      if (changes === this.changes || again === rereadsMax) return login
+    }
+  }
+
+  private async findOnce(name: string): Promise<Login> {
     const kept = this.known.get(name) ?? this.unknown.get(name)
     if (kept !== undefined && this.clock() - kept.readAtMs < this.freshMs) return kept.login
     const already = this.reading.get(name)
@@ -69,9 +81,10 @@ export class Logins {
 
   /** Something changed in the control database: everything is read anew when it is next asked for. */
   forget(): void {
+    this.changes++
     this.known = new Map()
     this.unknown = new Map()
-    // What is being read may be from before the change: it is given to who asked before, and not kept.
+    // What is being read may be from before the change: it is not kept, and read again.
     this.reading = new Map()
   }
 

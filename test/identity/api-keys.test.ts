@@ -139,6 +139,22 @@ test('it goes with its owner: his role, his being disabled, his membership', asy
   expect(await listApiKeys(control.service, 'globex')).toEqual([])
 })
 
+test('a key that is revoked while it is being looked up is not let through', async () => {
+  const key = await keyFor(bob)
+  const { service } = control
+  const { query: ask } = service
+  let answers = 0
+  const query = vi.spyOn(service, 'query').mockImplementation(async function (this: typeof service, ...args: never[]) {
+    const answer = await Reflect.apply(ask, service, args)
+    if (answers++ > 0) return answer
+    await revokeApiKey({ ...control.administration, pool: control.owner }, key.id)
+    authenticator.forget()
+    return answer
+  } as never)
+  await expect(authenticator.authenticate(key.text, asked)).rejects.toThrow(/revoked/)
+  query.mockRestore()
+})
+
 test('its last use is written now and then, and wakes nobody', async () => {
   const key = await keyFor(bob)
   const version = async () => (await control.owner.query('select version from postern.config_version')).rows[0].version
