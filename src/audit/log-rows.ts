@@ -153,22 +153,25 @@ export interface RefusalGroup {
   readonly example: { readonly principal: string | null; readonly text: string | null; readonly tool: string | null }
 }
 
+// A call of a tool that was refused before any statement of it was judged has no other record.
 const refusalGroups = `
-  select cause.sqlstate, cause.reason, cause.count::double precision as count,
-    cause.principals::double precision as principals, cause.first, cause.last, example.example
-  from (
-    select sqlstate, reason, count(*) as count, count(distinct principal) as principals, min(time) as first, max(time) as last
-    from postern.audit_log where ${filterText} and (verdict in ('refuse', 'refused'))
-    group by sqlstate, reason order by count(*) desc, max(time) desc limit $11
-  ) as cause
-  cross join lateral (
-    select json_build_object('principal', principal, 'text', statement_text, 'tool', tool) as example
+  with refused as (
+    select time, sqlstate, principal, tool, statement_text as text,
+      case when kind = 'tool-call' then concat(tool, ': ', reason) else reason end as reason
     from postern.audit_log as log
-    where log.time = cause.last and log.sqlstate is not distinct from cause.sqlstate
-      and log.reason is not distinct from cause.reason and log.verdict in ('refuse', 'refused') and ${filterText}
-    limit 1
-  ) as example
-  order by cause.count desc, cause.last desc`
+    where ${filterText} and (verdict in ('refuse', 'refused')
+      or kind = 'tool-call' and verdict = 'failed' and reason in ('PERMISSION_DENIED', 'RATE_LIMITED', 'QUOTA_EXCEEDED')
+        and not exists (
+          select from postern.audit_log as judged
+          where judged.request_id = log.request_id and judged.kind = 'refusal'
+            and judged.time between log.time - interval '1 day' and log.time + interval '1 minute'))
+  ), numbered as (
+    select *, row_number() over (partition by sqlstate, reason order by time desc) as number from refused
+  )
+  select sqlstate, reason, count(*)::double precision as count, count(distinct principal)::double precision as principals,
+    min(time) as first, max(time) as last,
+    json_agg(json_build_object('principal', principal, 'text', text, 'tool', tool)) filter (where number = 1) -> 0 as example
+  from numbered group by sqlstate, reason order by 3 desc, 6 desc limit $11`
 
 /** Refusals by cause, the most frequent first. */
 export async function groupRefusals(db: Pool, filter: LogFilter, limit: number): Promise<readonly RefusalGroup[]> {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type LogFilter, searchLog } from '../../src/audit/log-rows.ts'
+import { groupRefusals, type LogFilter, searchLog } from '../../src/audit/log-rows.ts'
 import type { AuditRecord } from '../../src/audit/record.ts'
 import { type PosternOptions, runPostern, startPostern } from '../cli/postern.ts'
 import { type ControlFixture, freshControl } from '../control/fixture.ts'
@@ -169,6 +169,34 @@ describe('audit refusals', () => {
       /^2 × 42501 not yours: payroll {2}\(2 principals, last 2026-01-04T00:00:00.000Z\)\n {4}carol@acme: select \$1/,
     )
     expect((await run('refusals', '--tenant', 'beta')).out).toBe('nothing was refused\n')
+  })
+
+  test('counts calls that came to no statement, and no refusal twice', async () => {
+    const call = { kind: 'tool-call', door: 'mcp', text: undefined, verdict: 'failed', tenant: 'gamma' } as const
+    const limited = { ...call, tool: 'query', reason: 'RATE_LIMITED', sqlstate: '53400' }
+    const denied = { ...call, tool: 'query', reason: 'PERMISSION_DENIED', sqlstate: '42501', requestId: 'call 1' }
+    await record(
+      { ...limited, time: day(1) },
+      { ...limited, time: day(2), principal: 'carol@acme' },
+      {
+        time: day(2),
+        kind: 'refusal',
+        tenant: 'gamma',
+        verdict: 'refuse',
+        sqlstate: '42501',
+        reason: 'judged',
+        requestId: 'call 1',
+      },
+      { ...denied, time: day(2) },
+      { ...denied, time: day(2), tool: 'provision_schema', requestId: 'call 2' },
+      { ...call, time: day(2), tool: 'query', reason: 'SYNTAX_ERROR', sqlstate: '42601' },
+    )
+    const groups = await groupRefusals(control.owner, { tenant: 'gamma' }, 10)
+    expect(groups.map(({ reason, count, example }) => [reason, count, example.principal])).toEqual([
+      ['query: RATE_LIMITED', 2, 'carol@acme'],
+      [expect.stringMatching(/^(judged|provision_schema: PERMISSION_DENIED)$/), 1, 'alice@acme'],
+      [expect.stringMatching(/^(judged|provision_schema: PERMISSION_DENIED)$/), 1, 'alice@acme'],
+    ])
   })
 })
 
