@@ -12,6 +12,8 @@ create table postern.semantic_entry (
   name text not null check (name <> ''),
   -- as it stands in a file semantic/<tenant>.yml, without database and schema; json keeps the order of columns
   definition json not null check (json_typeof(definition) = 'object'),
+  -- in which order they were written
+  position integer not null default 0,
   updated_at timestamptz not null default now(),
   unique (tenant_id, kind, database_alias, schema_name, name)
 );

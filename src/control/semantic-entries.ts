@@ -14,12 +14,12 @@ export interface SemanticEntry {
   readonly definition: unknown
 }
 
-/** By kind and name, the more general first. */
+/** By kind, the more general first, then as they were written. */
 export async function listSemanticEntries(db: Pool | ClientBase, tenantId: string): Promise<readonly SemanticEntry[]> {
   const listed = await db.query<SemanticEntry>(
     `select s.kind, s.database_alias as database, s.schema_name as schema, s.name, s.definition
      from postern.semantic_entry s where s.tenant_id = $1
-     order by s.kind, s.database_alias <> '*', s.schema_name <> '*', s.id`,
+     order by s.kind, s.database_alias <> '*', s.schema_name <> '*', s.position, s.name`,
     [tenantId],
   )
   return listed.rows
@@ -33,11 +33,11 @@ export function replaceSemanticEntries(
 ): Promise<void> {
   return administer(administration, async client => {
     const removed = await client.query('delete from postern.semantic_entry where tenant_id = $1', [tenant.id])
-    for (const { kind, database, schema, name, definition } of entries) {
+    for (const [position, { kind, database, schema, name, definition }] of entries.entries()) {
       await client.query(
-        `insert into postern.semantic_entry (id, tenant_id, kind, database_alias, schema_name, name, definition)
-         values ($1, $2, $3, $4, $5, $6, $7)`,
-        [makeId(), tenant.id, kind, database, schema, name, JSON.stringify(definition)],
+        `insert into postern.semantic_entry (id, tenant_id, kind, database_alias, schema_name, name, definition, position)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+        [makeId(), tenant.id, kind, database, schema, name, JSON.stringify(definition), position],
       )
     }
     const count = (kind: SemanticEntry['kind']) => entries.filter(entry => entry.kind === kind).length
