@@ -103,6 +103,31 @@ export async function readLatest(db: Db, databaseId: string, schema: string): Pr
   return found.rows[0]
 }
 
+/** When a source or a model was last brought into a schema. */
+export interface LoadRow {
+  readonly name: string
+  readonly pipeline: string
+  readonly at: Date
+  /** Of the run that did it. */
+  readonly tenantId: string
+  readonly schemaId: string | null
+  readonly principalId: string | null
+}
+
+/** The newest of each source and model, of runs whose data is live. */
+export async function readLoads(db: Db, databaseId: string, schema: string): Promise<readonly LoadRow[]> {
+  const read = await db.query<LoadRow>(
+    `select distinct on (s.name) s.name, r.pipeline, r.ended_at as at, r.tenant_id as "tenantId",
+       r.tenant_schema_id as "schemaId", r.principal_id as "principalId"
+     from postern.run_step s join postern.run r on r.id = s.run_id
+     where r.database_id = $1 and r.schema = $2 and r.state in ('succeeded', 'partial') and s.state = 'succeeded'
+       and s.phase in ('loading', 'transforming')
+     order by s.name, r.ended_at desc`,
+    [databaseId, schema],
+  )
+  return read.rows
+}
+
 /** The newest run of each pipeline of a tenant. */
 export async function lastRuns(db: Db, tenantId: string): Promise<readonly RunRow[]> {
   const read = await db.query<RunRow>(
@@ -234,7 +259,7 @@ export async function endRun(
      gone as (delete from postern.lease where run_id in (select id from ended)),
      steps as (
        update postern.run_step set state = case when $2 = 'cancelled' then 'cancelled' else 'failed' end, ended_at = now()
-       where run_id in (select id from ended) and ended_at is null)
+       where run_id in (select id from ended) and state = 'running')
      select id from ended`,
     [id, state, error?.code ?? null, error?.message ?? null],
   )

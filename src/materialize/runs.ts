@@ -7,9 +7,11 @@ import {
   findByKey,
   findUnfinished,
   insertRun,
+  type LoadRow,
   type NewRun,
   type RunStep,
   readLatest,
+  readLoads,
   readLog,
   readRun,
   readSteps,
@@ -110,7 +112,7 @@ export class Runs {
     if (provisioned !== undefined && provisioned.ownerId !== principal.id && !principal.scopes.has('admin'))
       throw new SqlError({ code: '42501', message: `schema "${schema}" is somebody else's` })
     const unfinished = await findUnfinished(control, request.database.id, schema)
-    if (unfinished !== undefined) throw busy(unfinished)
+    if (unfinished !== undefined) return await this.#begunOrBusy(principal, request, unfinished)
     if (materializer === undefined) throw unavailable()
     const run: NewRun = {
       id: makeId(),
@@ -142,6 +144,17 @@ export class Runs {
   ): Promise<RunRow | undefined> {
     const run = await readLatest(this.#options.control, database.id, schema)
     return run !== undefined && (await this.#maySee(principal, run)) ? await this.#whole(run) : undefined
+  }
+
+  /** When each source and model was last brought into a schema, whatever has been tried since. */
+  async loads(
+    principal: SchemaCaller,
+    database: Pick<CallerDatabase, 'id'>,
+    schema: string,
+  ): Promise<readonly Pick<LoadRow, 'name' | 'pipeline' | 'at'>[]> {
+    const loads = await readLoads(this.#options.control, database.id, schema)
+    const visible = await Promise.all(loads.map(load => this.#maySee(principal, load)))
+    return loads.filter((_, index) => visible[index])
   }
 
   /**
@@ -179,9 +192,18 @@ export class Runs {
       return true
     })
     if (queued) return await this.status(principal, run.id)
-    const before = await this.#begun(principal, request)
-    if (before !== undefined) return await this.#whole(before)
-    throw busy(await findUnfinished(control, run.databaseId, run.schema))
+    return await this.#begunOrBusy(principal, request, await findUnfinished(control, run.databaseId, run.schema))
+  }
+
+  /** The run that is in the way may be the very one that this key has begun a moment ago. */
+  async #begunOrBusy(
+    principal: SchemaCaller & { readonly id: string },
+    request: RunRequest,
+    unfinished: StoredRun | undefined,
+  ): Promise<RunRow> {
+    const begun = await this.#begun(principal, request)
+    if (begun !== undefined) return await this.#whole(begun)
+    throw busy(unfinished)
   }
 
   /** @throws SqlError 22023 where the key began something else */
@@ -203,7 +225,10 @@ export class Runs {
   }
 
   /** What fills a private schema is seen by its owner and by admins. */
-  async #maySee(principal: SchemaCaller, run: StoredRun): Promise<boolean> {
+  async #maySee(
+    principal: SchemaCaller,
+    run: Pick<StoredRun, 'tenantId' | 'schemaId' | 'principalId'>,
+  ): Promise<boolean> {
     if (run.tenantId !== principal.tenant) return false
     if (run.principalId === principal.id || run.schemaId === null || principal.scopes.has('admin')) return true
     const schema = await readSchema(this.#options.control, run.schemaId)

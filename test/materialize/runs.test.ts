@@ -198,6 +198,33 @@ describe('a run', () => {
     expect((await control.service.query('select from postern.run where ended_at is null')).rowCount).toBe(1)
   })
 
+  it('says when each of its tables was last loaded, whatever has been tried since', async () => {
+    const { control, alice, bob, mallory, schemas, database } = acme
+    const { schema } = await schemas.provision(alice, database(alice), { purpose: 'fresh', private: true })
+    for (const [state, step] of [
+      ['succeeded', 'succeeded'],
+      ['partial', 'failed'],
+      ['failed', 'succeeded'],
+    ] as const) {
+      const { id } = await start({ schema: schema.id })
+      await enterPhase(control.service, id, 'loading', worker)
+      await control.service.query(
+        `insert into postern.run_step (run_id, position, phase, name, state) values ($1, 1, 'loading', 'orders', $2)`,
+        [id, step],
+      )
+      await endRun(control.service, id, state)
+    }
+    const [first] = (
+      await control.service.query(`select ended_at from postern.run where state = 'succeeded' and schema = $1`, [
+        schema.name,
+      ])
+    ).rows
+    const loads = await runs.loads(alice, database(alice), schema.name)
+    expect(loads).toMatchObject([{ name: 'orders', pipeline: 'shop', at: first.ended_at }])
+    for (const other of [bob, mallory]) expect(await runs.loads(other, database(alice), schema.name)).toEqual([])
+    await schemas.teardown(alice, schema.id)
+  })
+
   it('cannot be started where nothing loads', async () => {
     const { control, schemas, alice } = acme
     const bare = new Runs({ control: control.service, schemas, registry, materializer: undefined })

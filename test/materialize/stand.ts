@@ -38,7 +38,7 @@ export interface Stand {
   other(door?: string): Schemas
   database(principal: Principal): ReturnType<Databases['find']>
   /** Through a real session. */
-  query(principal: Principal, sql: string): Promise<readonly (readonly (string | null)[])[]>
+  query(principal: Principal, sql: string, alias?: string): Promise<readonly (readonly (string | null)[])[]>
   /** As the owner of the tenant's schemas; what is made is granted as the policy says. */
   asOwner(principal: Principal, ...statements: string[]): Promise<void>
   addUser(tenant: string, login: string, role: MembershipRole): Promise<Principal>
@@ -103,9 +103,9 @@ export async function stand(settings: Record<string, unknown> = {}): Promise<Sta
     mallory: await user('globex', 'mallory', 'admin'),
     other: (door = 'cli') => new Schemas(schemaParts(config, stores, quietLog), door),
     database,
-    query: async (principal, sql) => {
+    query: async (principal, sql, alias = 'crm') => {
       const client = { address: 'local', applicationName: 'test' }
-      const request = { principal, database: database(principal), text: sql, parameters: [], client }
+      const request = { principal, database: databases.find(principal, alias), text: sql, parameters: [], client }
       return (await callers.run(request)).rows
     },
     asOwner: async (principal, ...statements) => {
