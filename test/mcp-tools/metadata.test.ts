@@ -136,10 +136,10 @@ describe('knowledge', () => {
       failing_sql: 'select sum(total) from orders',
       corrected_sql: 'select sum(total) / 100 from orders',
     }
-    const { data, text } = await alice.ask(saveLearningTool, { ...learning, database: 'crm' })
-    expect(data).toMatchObject({ created: true, confidence: 0.5, tables: ['orders'] })
+    const { data, text } = await alice.ask(saveLearningTool, { ...learning, database: 'crm', schema: 'crm' })
+    expect(data).toMatchObject({ created: true, confidence: 0.5, tables: ['crm.orders'] })
     expect(text).toContain(data.id)
-    expect((await alice.ask(saveLearningTool, { ...learning, database: 'crm' })).data).toMatchObject({
+    expect((await alice.ask(saveLearningTool, { ...learning, database: 'crm', schema: 'crm' })).data).toMatchObject({
       id: data.id,
       created: false,
     })

@@ -65,6 +65,15 @@ describe('provision_schema', () => {
     })
   })
 
+  it('keeps a private one from everybody else, admins too', async () => {
+    const { data } = await alice.ask(provisionSchemaTool, { purpose: 'secret', private: true })
+    expect(data).toMatchObject({ private: true })
+    expect((await alice.ask(listTablesTool, { schema: data.handle })).data.total).toBe(0)
+    for (const other of [vera, adam, greta])
+      for (const schema of [data.schema, data.handle])
+        expect(await other.fail(listTablesTool, { schema })).toMatchObject({ code: 'NOT_FOUND', sqlstate: '3F000' })
+  })
+
   it('says what is wrong with what it is given', async () => {
     expect(await alice.fail(provisionSchemaTool, {})).toMatchObject({
       code: 'VALIDATION_ERROR',
@@ -136,7 +145,7 @@ describe('teardown_schema', () => {
   })
 
   it('leaves what is not the caller’s to drop', async () => {
-    const { schema, handle } = await provision(alice, 'hers')
+    const { schema, handle } = await provision(alice, 'listed')
     expect(await alice.fail(teardownSchemaTool, {})).toMatchObject({ code: 'VALIDATION_ERROR' })
     expect((await alice.fail(teardownSchemaTool, { schema: 'crm' })).code).toMatch(
       /PERMISSION_DENIED|NOT_FOUND|CONFLICT/,

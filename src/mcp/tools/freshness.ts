@@ -4,7 +4,7 @@ import type { Target } from '../target.ts'
 import type { ToolContext } from '../tool.ts'
 
 export interface Freshness {
-  of(table: Pick<TableMetadata, 'knowledge'>): TableFreshness
+  of(table: Pick<TableMetadata, 'name' | 'knowledge'>): TableFreshness
 }
 
 export interface TableFreshness {
@@ -17,12 +17,20 @@ const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 const dayMs = 24 * hourMs
 
-/** Of a schema that runs fill: its last run that ended well. @throws SqlError where that cannot be looked up */
+/**
+ * By the tables' names: what runs brought into their schema, whatever has been tried since.
+ * @throws SqlError where that cannot be looked up
+ */
 export async function freshnessOf({ services, principal }: ToolContext, place: Target): Promise<Freshness> {
-  const run = place.row?.lastRun ?? (await services.runs.latest(principal, place.database, place.schema))
-  const ended = run?.state === 'succeeded' || run?.state === 'partial' ? run.endedAt : null
-  const loaded = ended === null || run === undefined ? {} : loadedAt(ended, run.pipeline, services.now())
-  return { of: ({ knowledge }) => withPromise(loaded, knowledge?.refreshFrequency ?? null) }
+  const loads = await services.runs.loads(principal, place.database, place.schema)
+  const pipelines = loads.length === 0 ? [] : await services.runs.pipelines(principal)
+  const byTable = new Map<string, TableFreshness>()
+  for (const { name, pipeline, at } of loads) {
+    const source = pipelines.find(one => one.name === pipeline)?.sources.find(one => one.name === name)
+    // What is no source is a model, which is called as its table.
+    byTable.set(source?.table ?? name, loadedAt(at, pipeline, services.now()))
+  }
+  return { of: ({ name, knowledge }) => withPromise(byTable.get(name) ?? {}, knowledge?.refreshFrequency ?? null) }
 }
 
 function loadedAt(ended: Date, pipeline: string, nowMs: number): TableFreshness {
