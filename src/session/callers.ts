@@ -213,7 +213,7 @@ export class CallerSessions {
 
   private giveBack(caller: Caller, kept: boolean): void {
     this.busy.delete(caller)
-    if (!kept || !caller.session.idle || caller.session.hasEnded) {
+    if (!kept || !caller.session.idle || caller.session.ended) {
       void caller.session.close()
       return
     }
@@ -225,7 +225,7 @@ export class CallerSessions {
 
   private forgetIdle(): void {
     const before = this.options.services.now() - (this.options.idleTimeoutMs ?? 60_000)
-    const kept = this.idle.filter(caller => caller.idleSinceMs >= before && !caller.session.hasEnded)
+    const kept = this.idle.filter(caller => caller.idleSinceMs >= before && !caller.session.ended)
     const gone = this.idle.filter(caller => !kept.includes(caller))
     this.idle = kept
     for (const caller of gone) void caller.session.close()

@@ -45,7 +45,7 @@ export class Session implements UpstreamOwner, Swept {
   private busy = false
   /** Within the upstream's bytes. */
   private reading = false
-  private ended = false
+  ended = false
 
   constructor(options: SessionOptions) {
     this.state = new SessionState(options, this)
@@ -66,10 +66,6 @@ export class Session implements UpstreamOwner, Swept {
   /** ParameterStatus for the login, with the values in force. */
   parameterStatuses(): ReadonlyMap<string, string> {
     return this.state.parameters
-  }
-
-  get hasEnded(): boolean {
-    return this.ended
   }
 
   /** No transaction open, nothing in flight, no Sync owed: an operator may end the session here without loss. */
