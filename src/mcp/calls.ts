@@ -58,6 +58,8 @@ export interface CallParts {
 interface Running {
   readonly principal: Principal
   readonly controller: AbortController
+  /** Why it was ended from outside. */
+  ended: SqlError | undefined
 }
 
 export interface RunningCall {
@@ -95,24 +97,31 @@ export class Calls {
   end(matches: (about: RunningCall) => boolean, error: SqlError): void {
     const now = performance.now()
     this.#ends = [...this.#ends.filter(({ atMs }) => now - atMs < endsKeptMs), { matches, error, atMs: now }]
-    for (const one of this.#running) if (matches(aboutOf(one))) one.controller.abort(error)
+    for (const one of this.#running) {
+      if (!matches(aboutOf(one))) continue
+      one.ended = error
+      one.controller.abort(error)
+    }
   }
 
   /** Never rejects, but with a {@link Question} that the host must put to its user. */
   async call(request: CallRequest): Promise<Envelope> {
     const startedAt = performance.now()
     const requestId = randomUUID()
-    const own = new AbortController()
-    const running = { principal: request.caller.principal, controller: own }
+    const controller = new AbortController()
+    const running: Running = { principal: request.caller.principal, controller, ended: undefined }
     this.#running.add(running)
-    const signal = AbortSignal.any([request.signal, own.signal])
+    const onAbort = () => controller.abort(request.signal.reason)
+    if (request.signal.aborted) onAbort()
+    else request.signal.addEventListener('abort', onAbort, { once: true })
     let outcome: ToolAnswer<unknown> | SqlError | Question
     try {
-      outcome = await this.#run(request, requestId, signal)
+      outcome = await this.#run(request, requestId, controller.signal)
     } catch (thrown) {
       if (thrown instanceof Question) outcome = thrown
-      else outcome = own.signal.aborted ? toSqlError(own.signal.reason) : toSqlError(thrown)
+      else outcome = running.ended ?? toSqlError(thrown)
     } finally {
+      request.signal.removeEventListener('abort', onAbort)
       this.#running.delete(running)
     }
     const timingMs = Math.round((performance.now() - startedAt) * 100) / 100

@@ -1,5 +1,4 @@
 /** What every call answers with: the same facts as structure and as text, since hosts show their model one or the other. */
-import { randomBytes } from 'node:crypto'
 import type { SqlError } from '../errors.ts'
 import { type ToolError, toolErrorOf } from './codes.ts'
 import type { ToolAnswer } from './tool.ts'
@@ -33,7 +32,7 @@ export function successEnvelope(answer: ToolAnswer<unknown>, about: CallAbout): 
       request_id: about.requestId,
     },
     text: [
-      untrusted ? fence(text) : text,
+      untrusted ? fence(text, about.requestId) : text,
       ...warnings.map(warning => `warning: ${warning}`),
       footer([
         database === undefined ? '' : `${database}${schema === undefined ? '' : `.${schema}`}`,
@@ -75,8 +74,10 @@ function footer(parts: readonly string[]): string {
   return `[${parts.filter(part => part !== '').join(' · ')}]`
 }
 
-/** Marks that nothing in the text can have foreseen. */
-export function fence(text: string): string {
-  const mark = `data-${randomBytes(6).toString('hex')}`
+const markLength = 12
+
+/** Marks that nothing in the text can have foreseen: the request's id is random. */
+export function fence(text: string, requestId: string): string {
+  const mark = `data-${requestId.replaceAll('-', '').slice(-markLength)}`
   return `<${mark}>\n${text}\n</${mark}>`
 }

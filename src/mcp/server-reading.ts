@@ -30,10 +30,13 @@ export function serveReading(server: Server, calls: Calls, requestOf: RequestOf)
   )
   server.setRequestHandler('resources/read', ({ params }, context) =>
     orProtocolError(async () => {
-      const found = await readResource(params.uri, await contextOf(context))
+      const reading = await contextOf(context)
+      const found = await readResource(params.uri, reading)
       if (found === undefined) throw new ResourceNotFoundError(params.uri)
       const { uri, mimeType, text } = found
-      return { contents: [{ uri, mimeType, text: fence(text), _meta: { 'postern/untrusted': true } }] }
+      return {
+        contents: [{ uri, mimeType, text: fence(text, reading.requestId), _meta: { 'postern/untrusted': true } }],
+      }
     }),
   )
   servePrompts(server)

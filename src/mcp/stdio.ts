@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 import { StdioServerTransport, serveStdio } from '@modelcontextprotocol/server/stdio'
 import type { SqlError } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
+import { batchedOutput } from './batched-output.ts'
 import type { CallMeta } from './call-meta.ts'
 import type { Caller } from './calls.ts'
 import { instructionsFor } from './instructions.ts'
@@ -35,11 +36,12 @@ export async function startStdio(parts: StdioParts, first: Principal | undefined
     const sinceMs = performance.now()
     return { principal: await parts.authenticate(meta), sinceMs, address: 'local', session, applicationName: 'mcp' }
   }
-  const transport = new StdioServerTransport(parts.input, parts.output)
+  const output = batchedOutput(parts.output)
+  const transport = new StdioServerTransport(parts.input, output)
   const ended = new Promise<void>(resolve => {
     parts.input.once('end', resolve)
     parts.input.once('close', resolve)
-    parts.output.once('error', () => resolve())
+    output.once('error', () => resolve())
   })
   const handle = serveStdio(
     () =>
@@ -67,6 +69,7 @@ export async function startStdio(parts: StdioParts, first: Principal | undefined
       while (calls.running.length > 0 && performance.now() < until)
         await new Promise(resolve => setTimeout(resolve, drainLookEveryMs))
       await handle.close()
+      await new Promise<void>(resolve => output.end(() => resolve()))
     },
   }
 }
