@@ -1,5 +1,6 @@
 /** `policy show`: what one user may run on one database, and where each limit comes from. */
 import type { Command } from 'commander'
+import { rateWindows, resolveRates } from '../budgets/rates.ts'
 import type { DatabaseRow } from '../control/database-rows.ts'
 import { type LimitOverrides, type LimitValues, readLimitOverrides } from '../control/limits.ts'
 import { resolvePolicy } from '../control/policies.ts'
@@ -10,6 +11,15 @@ import { type CallerOptions, findCaller } from './caller.ts'
 import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
 
 type Source = 'default' | 'settings' | 'tenant' | 'database' | 'user'
+
+/** What set a limit of this name, whose default stands under this key of the settings. */
+type Sources = (name: string, setting: string) => Source
+
+interface Limit {
+  readonly name: string
+  readonly value: unknown
+  readonly from: Source
+}
 
 export function policyCommand(cli: Cli): Command {
   return describeCommand('policy', 'what a user may run on a database', [
@@ -33,7 +43,14 @@ function show(cli: Cli): Command {
         const overrides = await readLimitOverrides(stores.control)
         const policy = resolvePolicy(run.config.limits, row, overrides, principal.id)
         const sources = sourcesOf(run, row, overrides, principal)
-        const limits = Object.entries(policy.limits).map(([name, value]) => ({ name, value, from: sources(name) }))
+        const limits = [
+          ...Object.entries(policy.limits).map(([name, value]) => ({
+            name,
+            value,
+            from: sources(name, `limits.${name}`),
+          })),
+          ...ratesOf(run, row, overrides, principal, sources),
+        ]
         const about = { user: principal.login, role: principal.role, scopes: [...principal.scopes].sort() }
         run.terminal.answer({ ...policy, ...about, database: `${row.tenantName}/${row.alias}`, limits }, () =>
           tell(run, principal, row, policy, limits),
@@ -44,22 +61,37 @@ function show(cli: Cli): Command {
 }
 
 /** The last of those that set it wins. */
-function sourcesOf(
-  { said }: Run,
-  row: DatabaseRow,
-  overrides: LimitOverrides,
-  principal: Principal,
-): (name: string) => Source {
+function sourcesOf({ said }: Run, row: DatabaseRow, overrides: LimitOverrides, principal: Principal): Sources {
   const layers: readonly (readonly [Source, LimitValues | undefined])[] = [
     ['user', overrides.principals.get(principal.id)],
     ['database', overrides.databases.get(row.id)],
     ['tenant', overrides.tenants.get(row.tenantId)],
   ]
-  return name => {
+  return (name, setting) => {
     const set = layers.find(([, values]) => values !== undefined && Object.hasOwn(values, name))
     if (set !== undefined) return set[0]
-    return said(`limits.${name}`) === undefined ? 'default' : 'settings'
+    return said(setting) === undefined ? 'default' : 'settings'
   }
+}
+
+/** Calls in a window; those without a limit are left out. */
+function ratesOf(
+  { config }: Run,
+  row: DatabaseRow,
+  overrides: LimitOverrides,
+  principal: Principal,
+  sources: Sources,
+): Limit[] {
+  const set = { tenant: overrides.tenants.get(row.tenantId), principal: overrides.principals.get(principal.id) }
+  return (['query', 'call', 'statement'] as const).flatMap(kind => {
+    const rates = resolveRates(config.rates, kind, set)
+    return rateWindows
+      .filter(({ rate }) => rates[rate] !== null)
+      .map(({ rate }) => {
+        const name = `${kind}${rate.charAt(0).toUpperCase()}${rate.slice(1)}`
+        return { name, value: rates[rate], from: sources(name, `rates.${kind}.${rate}`) }
+      })
+  })
 }
 
 function tell(
@@ -67,7 +99,7 @@ function tell(
   principal: Principal,
   row: DatabaseRow,
   policy: Policy,
-  limits: readonly { readonly name: string; readonly value: unknown; readonly from: Source }[],
+  limits: readonly Limit[],
 ): void {
   const list = (names: readonly string[], none: string) => (names.length === 0 ? none : names.join(', '))
   terminal.say(terminal.style.bold(`${principal.login} (${principal.role}) on ${row.tenantName}/${row.alias}`))
