@@ -41,6 +41,9 @@ interface Making extends Assembly {
   readonly types: Types
   readonly byName: ReadonlyMap<string, RawTable>
   readonly foreignKeys: readonly ForeignKey[]
+  /** By name of the table in this schema. */
+  readonly outgoing: ReadonlyMap<string, readonly ForeignKey[]>
+  readonly incoming: ReadonlyMap<string, readonly ForeignKey[]>
   readonly estimates: ReadonlyMap<string, number>
 }
 
@@ -58,7 +61,15 @@ export function assemble(assembly: Assembly): SchemaMetadata {
     .filter(({ table, to }) => isReadable(table) && isReadable(to))
     .filter(key => isShown(byName, schema, key.table, key.columns) && isShown(byName, schema, key.to, key.toColumns))
   const types = createTypes(contents.types, schema)
-  const making: Making = { ...assembly, types, byName, foreignKeys, estimates: estimateRows(contents.tables, schema) }
+  const making: Making = {
+    ...assembly,
+    types,
+    byName,
+    foreignKeys,
+    outgoing: groupIn(schema, foreignKeys, key => key.table),
+    incoming: groupIn(schema, foreignKeys, key => key.to),
+    estimates: estimateRows(contents.tables, schema),
+  }
   const tables = raw.map(table => assembleTable(making, table)).sort((a, b) => compare(a.name, b.name))
   const shown = raw.flatMap(table => table.columns.filter(column => column.readable))
   return {
@@ -99,10 +110,9 @@ function driftWarned({ annotations, contents, schema }: Assembly, types: Types):
 }
 
 function assembleTable(making: Making, raw: RawTable): TableMetadata {
-  const { schema, annotations, estimates, foreignKeys } = making
+  const { schema, annotations, estimates, outgoing, incoming } = making
   const note = annotations.entities.get(raw.name)
   const own = { schema, name: raw.name }
-  const isOwn = (name: TableName) => name.schema === schema && name.name === raw.name
   const rowsEstimate = raw.kind === 'v' ? null : (estimates.get(raw.name) ?? null)
   const columns = raw.columns.filter(column => column.readable)
   return {
@@ -116,8 +126,8 @@ function assembleTable(making: Making, raw: RawTable): TableMetadata {
     inherits: raw.isPartition ? [] : raw.parents,
     columns: columns.map(column => assembleColumn(making, column, note)),
     ...keysOf(raw, note),
-    foreignKeys: foreignKeys.filter(({ table }) => isOwn(table)),
-    referencedBy: foreignKeys.filter(({ to }) => isOwn(to)),
+    foreignKeys: outgoing.get(raw.name) ?? [],
+    referencedBy: incoming.get(raw.name) ?? [],
     checks: raw.checks
       .filter(check => isAllReadable(raw, check.columns))
       .map(({ name, definition }) => ({ name, definition })),
@@ -193,6 +203,17 @@ function isShown(
   if (table.schema !== schema) return true
   const raw = byName.get(table.name)
   return columns.every(name => raw?.columns.some(column => column.readable && column.name === name) === true)
+}
+
+function groupIn(
+  schema: string,
+  keys: readonly ForeignKey[],
+  end: (key: ForeignKey) => TableName,
+): ReadonlyMap<string, readonly ForeignKey[]> {
+  return Map.groupBy(
+    keys.filter(key => end(key).schema === schema),
+    key => end(key).name,
+  )
 }
 
 function foreignKeyOf(raw: RawForeignKey): ForeignKey {

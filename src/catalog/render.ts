@@ -198,7 +198,7 @@ function cutPage(
   next: Line,
 ): Page {
   const layer = layers[next.layer] ?? 'names'
-  const footer = `… this is not all: ${layer}${layer === 'names' ? '' : ' of tables'} go on on the next page.`
+  const footer = `… not all of it: the next page goes on with ${layer}.`
   return {
     text: [...text, footer].join('\n'),
     cursor: [metadata.version, next.layer, next.table, next.line].join('.'),

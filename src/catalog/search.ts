@@ -18,9 +18,11 @@ export interface SearchOptions {
   readonly hitsMax: number
 }
 
-/** All words of `text` have to be found, in whatever order. Best first; names count for more than descriptions. */
+/** All words of `text` of three letters or more have to be found, in whatever order. Best first; names count for more than descriptions. */
 export function searchSchema(metadata: SchemaMetadata, text: string, options: SearchOptions): readonly Hit[] {
-  const words = wordsOf(text)
+  const all = wordsOf(text)
+  const long = all.filter(word => word.length > 2)
+  const words = long.length > 0 ? long : all
   if (words.length === 0) return []
   const hits = metadata.tables.flatMap(table => [...tableHits(table, words), ...columnHits(table, words)])
   return hits
