@@ -3,7 +3,8 @@ import { resolveTarget, targetArguments } from '../target.ts'
 import { defineTool, readingAnnotations, type ToolAnswer, type ToolContext } from '../tool.ts'
 import { freshnessOf } from './freshness.ts'
 import { askedBy, catalogRequest, findTable, placeOfTable } from './place.ts'
-import { type TableFacts, tableFacts, tableFactsOf } from './table-facts.ts'
+import { tableFacts, tableFactsOf } from './table-facts.ts'
+import { noteFacts, noteFactsOf, noteLines } from './table-notes.ts'
 import { tableText } from './table-text.ts'
 
 const tableMaxChars = 200
@@ -16,13 +17,15 @@ const input = z.strictObject({
   refresh: z.boolean().optional().describe('Read the catalog anew'),
 })
 
+const output = tableFacts.extend(noteFacts.shape)
+
 export const describeTableTool = defineTool({
   name: 'describe_table',
   title: 'Describe a table',
   description:
     'One table: columns with types, enum values and samples, keys both ways, indexes, notes. Call it before writing SQL against the table. Next: query.',
   input,
-  output: tableFacts,
+  output,
   scope: 'data:read',
   annotations: readingAnnotations,
   run: (args, context) => describeTable(args, context),
@@ -32,7 +35,7 @@ export const describeTableTool = defineTool({
 export async function describeTable(
   args: Pick<z.output<typeof input>, 'table' | 'column' | 'samples' | 'refresh'>,
   context: ToolContext,
-): Promise<ToolAnswer<TableFacts> & { readonly text: string }> {
+): Promise<ToolAnswer<z.output<typeof output>> & { readonly text: string }> {
   const { principal, services } = context
   const place = await placeOfTable(context, await resolveTarget(context), args.table)
   const { database, schema } = place
@@ -44,6 +47,8 @@ export async function describeTable(
     : metadata
   const table = sampled.tables.find(({ name }) => name === found.name) ?? found
   const freshness = await freshnessOf(context, place)
-  const data = tableFactsOf(table, freshness.of(table), args.column)
-  return { data, database: database.alias, schema, text: tableText(data), untrusted: true }
+  const facts = tableFactsOf(table, freshness.of(table), args.column)
+  const notes = noteFactsOf(metadata, table, place.row?.purpose ?? schema)
+  const text = [tableText(facts), ...noteLines(notes)].join('\n')
+  return { data: { ...facts, ...notes }, database: database.alias, schema, text, untrusted: true }
 }
