@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import { Client } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { testCluster } from '../support/cluster.ts'
 import { runPostern } from './postern.ts'
 import { freePort } from './running.ts'
+
+vi.setConfig({ testTimeout: 180_000 })
 
 const launcher = join(import.meta.dirname, '../../bin/postern.mjs')
 const cwd = mkdtempSync(join(tmpdir(), 'postern-url-'))
@@ -120,6 +122,20 @@ describe('an owner’s login', () => {
     await one.close()
     expect(await two.query('select count(*) from customers')).toMatchObject({ success: true })
     await two.close()
+  })
+
+  test('is counted: who has had his queries is told when there are more', async () => {
+    Object.assign(env, { POSTERN_RATES_QUERY_PRINCIPAL_PER_DAY: '3' })
+    const alice = await agent('--url', ownerUrl)
+    const answers = await Promise.all([1, 2, 3, 4, 5].map(number => alice.query(`select ${number}`)))
+    expect(answers.filter(answer => answer.success === true)).toHaveLength(3)
+    expect(await alice.query('select 6')).toMatchObject({
+      success: false,
+      error: { code: 'RATE_LIMITED', sqlstate: '53400', retry_after_s: expect.any(Number) },
+    })
+    expect(await alice.call('list_tables', {})).toMatchObject({ success: true })
+    await alice.close()
+    Reflect.deleteProperty(env, 'POSTERN_RATES_QUERY_PRINCIPAL_PER_DAY')
   })
 
   test('ends with its standard input, and no Postgres stays; without a data folder it has one at home', async () => {
