@@ -33,13 +33,12 @@ export function replaceSemanticEntries(
 ): Promise<void> {
   return administer(administration, async client => {
     const removed = await client.query('delete from postern.semantic_entry where tenant_id = $1', [tenant.id])
-    for (const [position, { kind, database, schema, name, definition }] of entries.entries()) {
-      await client.query(
-        `insert into postern.semantic_entry (id, tenant_id, kind, database_alias, schema_name, name, definition, position)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-        [makeId(), tenant.id, kind, database, schema, name, JSON.stringify(definition), position],
-      )
-    }
+    await client.query(
+      `insert into postern.semantic_entry (id, tenant_id, kind, database_alias, schema_name, name, definition, position)
+       select e.id, $1, e.kind, e.database, e.schema, e.name, e.definition, e.position
+       from json_to_recordset($2) e (id uuid, kind text, database text, schema text, name text, definition json, position integer)`,
+      [tenant.id, JSON.stringify(entries.map((entry, position) => ({ id: makeId(), ...entry, position })))],
+    )
     const count = (kind: SemanticEntry['kind']) => entries.filter(entry => entry.kind === kind).length
     const detail = {
       entities: count('entity'),

@@ -164,6 +164,15 @@ describe('a file', () => {
     expect(await of('acme')).toMatchObject({ warnings: [], relationships: [] })
   })
 
+  test('is refused unread where it is larger than the limit', async () => {
+    await write('acme.yml', `# ${'x'.repeat(256 * 1024)}`)
+    await expect(boundTo(reader()).of('acme')).rejects.toMatchObject({
+      code: 'F0000',
+      message: expect.stringContaining('acme.yml: larger than 262144 bytes'),
+    })
+    await rm(join(folder, 'acme.yml'))
+  })
+
   test('is for the tenant of exactly its name', async () => {
     const { of } = boundTo(reader())
     for (const name of ['Globex.yml', 'acme.yaml', 'globex.yml.bak']) await write(name, shop)
