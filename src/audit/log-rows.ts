@@ -1,4 +1,5 @@
 /** Records as they stand in postern.audit_log, for those who may read it: its owner. */
+import { randomBytes } from 'node:crypto'
 import type { ClientBase, Pool } from 'pg'
 import type { RecordFields } from './encode.ts'
 
@@ -20,24 +21,36 @@ const columns = `(extract(epoch from time) * 1000)::double precision as time, in
 
 const pageRows = 1_000
 
-const chainPage = `
-  select ${columns} from postern.audit_log
-  where instance = $1 and (sequence, time) > ($2, to_timestamp($3::double precision / 1000)) and sequence <= $4
-  order by sequence, time limit ${pageRows}`
+const chainText = `
+  select ${columns} from postern.audit_log where instance = $1 and sequence <= $2
+  order by audit_log.sequence, audit_log.time`
 
-/** One chain from its beginning, in order, to its end or to `upTo`. */
-export async function* readChain(
-  db: Pool | ClientBase,
+/** One chain from its beginning, in order, to its end or to `upTo`. In a transaction. */
+export function readChain(
+  client: ClientBase,
   instance: string,
   upTo: number = Number.MAX_SAFE_INTEGER,
 ): AsyncGenerator<LogRow, void, undefined> {
-  let after: Pick<LogRow, 'sequence' | 'time'> = { sequence: Number.MIN_SAFE_INTEGER, time: 0 }
-  for (;;) {
-    const { rows } = await db.query<LogRow>(chainPage, [instance, after.sequence, after.time, upTo])
-    yield* rows
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < pageRows) return
-    after = last
+  return readCursor(client, chainText, [instance, upTo])
+}
+
+/** However many there are, a page at a time, and planned once. In a transaction. */
+async function* readCursor(
+  client: ClientBase,
+  text: string,
+  values: readonly unknown[],
+): AsyncGenerator<LogRow, void, undefined> {
+  const name = `audit_${randomBytes(8).toString('hex')}`
+  await client.query(`declare ${name} no scroll cursor for ${text}`, [...values])
+  try {
+    for (;;) {
+      const { rows } = await client.query<LogRow>(`fetch ${pageRows} from ${name}`)
+      yield* rows
+      if (rows.length < pageRows) return
+    }
+  } finally {
+    // In a transaction that failed it is gone already.
+    await client.query(`close ${name}`).catch(() => undefined)
   }
 }
 
@@ -58,7 +71,7 @@ export interface LogFilter {
 }
 
 /** For the parameters from $1 to $10. The planner sees their values, so what is null costs nothing. */
-export const filterText = `
+const filterText = `
   ($1::text is null or tenant = $1)
   and ($2::text is null or principal = $2 or starts_with(principal, $2 || '@'))
   and ($3::timestamptz is null or time >= $3)
@@ -71,41 +84,43 @@ export const filterText = `
     select from pg_catalog.unnest(relations) as relation where relation = $9 or right(relation, length($9) + 1) = '.' || $9))
   and ($10::text is null or position(lower($10) in lower(concat_ws(' ', statement_text, reason, detail::text))) > 0)`
 
-export function filterValues(filter: LogFilter): unknown[] {
+function filterValues(filter: LogFilter): unknown[] {
   const { tenant, principal, since, until, kind, sqlstate, verdict, tool, relation, text } = filter
   return [tenant, principal, since, until, kind, sqlstate, verdict, tool, relation, text]
 }
 
 const newest = `
-  select ${columns} from postern.audit_log where ${filterText} order by time desc, instance desc, sequence desc limit $11`
+  select ${columns} from postern.audit_log where ${filterText}
+  order by audit_log.time desc, audit_log.instance desc, audit_log.sequence desc limit $11`
 
 /** The newest that match, newest first. */
 export async function searchLog(db: Pool | ClientBase, filter: LogFilter, limit: number): Promise<readonly LogRow[]> {
   return (await db.query<LogRow>(newest, [...filterValues(filter), limit])).rows
 }
 
-const pageByTime = `
-  select ${columns} from postern.audit_log
-  where ${filterText}
-    and ($11::double precision is null or (time, instance, sequence) > (to_timestamp($11 / 1000), $12::text, $13::bigint))
-  order by time, instance, sequence limit ${pageRows}`
+const byTime = `
+  select ${columns} from postern.audit_log where ${filterText}
+  order by audit_log.time, audit_log.instance, audit_log.sequence`
 
-/** All that match, oldest first, a page at a time. */
-export async function* exportLog(db: Pool | ClientBase, filter: LogFilter): AsyncGenerator<LogRow, void, undefined> {
-  let last: LogRow | undefined
-  for (;;) {
-    const after = [last?.time, last?.instance, last?.sequence]
-    const { rows } = await db.query<LogRow>(pageByTime, [...filterValues(filter), ...after])
-    yield* rows
-    last = rows.at(-1)
-    if (last === undefined || rows.length < pageRows) return
+/** All that match as of one moment, oldest first. */
+export async function* exportLog(db: Pool, filter: LogFilter): AsyncGenerator<LogRow, void, undefined> {
+  const client = await db.connect()
+  try {
+    await client.query('begin isolation level repeatable read read only')
+    // Whoever takes the rows may take his time.
+    await client.query('set local idle_in_transaction_session_timeout to 0')
+    yield* readCursor(client, byTime, filterValues(filter))
+  } finally {
+    // Its connection goes with its transaction and cursor, whatever state they are in.
+    client.release(true)
   }
 }
 
 const newestHeads = 'select instance, sequence::double precision as sequence from postern.audit_head'
 const pageOfInstance = `
   select ${columns} from postern.audit_log
-  where ${filterText} and instance = $11 and sequence > $12 and sequence <= $13 order by sequence limit ${pageRows}`
+  where ${filterText} and instance = $11 and sequence > $12 and sequence <= $13
+  order by audit_log.sequence limit ${pageRows}`
 
 /** What arrives in the log after now, of every instance, in each's own order. Each round gives what came since the last. */
 export class LogTail {

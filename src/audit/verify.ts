@@ -129,9 +129,17 @@ class Walk {
   }
 
   async run(): Promise<ChainBreak | undefined> {
+    const rows = readChain(this.db, this.instance, this.options.upTo)
+    try {
+      return await this.follow(rows)
+    } finally {
+      await rows.return()
+    }
+  }
+
+  private async follow(rows: AsyncGenerator<LogRow, void, undefined>): Promise<ChainBreak | undefined> {
     const { upTo } = this.options
     const head = upTo === undefined ? await this.readHead() : undefined
-    const rows = readChain(this.db, this.instance, upTo)
     for (let next = await rows.next(); next.done !== true; next = await rows.next()) {
       const row = next.value
       if (row.hash === null && !this.begun) {

@@ -1,9 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { genesisOf, hashRecord } from '../../src/audit/chain.ts'
 import { toBody } from '../../src/audit/encode.ts'
-import { readChain } from '../../src/audit/log-rows.ts'
 import { type ControlFixture, freshControl } from '../control/fixture.ts'
-import { append, meddle, ship, shippedChain, verify } from './chains.ts'
+import { append, meddle, rowsOf, ship, shippedChain, verify } from './chains.ts'
 import { spoolFolder, spoolIn } from './fixture.ts'
 
 let control: ControlFixture
@@ -165,7 +164,7 @@ describe('a break is found and named', () => {
   /** What somebody with the database and no key can do: hashes that fit. */
   async function rehash(instance: string): Promise<void> {
     let previous = genesisOf(instance)
-    for await (const row of readChain(control.owner, instance)) {
+    for (const row of await rowsOf(control, instance)) {
       previous = hashRecord(previous, toBody(row))
       await meddle(
         control.owner,

@@ -1,5 +1,6 @@
 /** Chains in a control database, and hands that may do everything there but sign. */
 import type pg from 'pg'
+import { type LogRow, readChain } from '../../src/audit/log-rows.ts'
 import { Shipper } from '../../src/audit/shipper.ts'
 import type { Spool } from '../../src/audit/spool.ts'
 import { type ChainReport, verifyChains } from '../../src/audit/verify.ts'
@@ -47,4 +48,18 @@ export async function verifyAll(control: ControlFixture): Promise<readonly Chain
 export async function meddle(owner: pg.Pool, sql: string, values: readonly unknown[]): Promise<void> {
   const done = await owner.query(sql, [...values])
   if (done.rowCount === 0) throw new Error(`that changed nothing: ${sql}`)
+}
+
+/** A chain's records as they stand in the log. */
+export async function rowsOf(control: ControlFixture, instance: string): Promise<readonly LogRow[]> {
+  const client = await control.owner.connect()
+  const rows: LogRow[] = []
+  try {
+    await client.query('begin')
+    for await (const row of readChain(client, instance)) rows.push(row)
+    await client.query('commit')
+  } finally {
+    client.release()
+  }
+  return rows
 }

@@ -3,11 +3,10 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { genesisOf, hashRecord } from '../../src/audit/chain.ts'
 import { toBody } from '../../src/audit/encode.ts'
-import { readChain } from '../../src/audit/log-rows.ts'
 import { insertRecord } from '../../src/audit/store.ts'
 import { administer } from '../../src/control/administration.ts'
 import { type ControlFixture, freshControl } from '../control/fixture.ts'
-import { append, ship, shippedChain, verify, verifyAll } from './chains.ts'
+import { append, rowsOf, ship, shippedChain, verify, verifyAll } from './chains.ts'
 import { spooled, spoolFolder, spoolIn, statement } from './fixture.ts'
 
 let control: ControlFixture
@@ -185,7 +184,7 @@ describe('a chain that is whole', () => {
   test('can be followed by anybody with a SHA-256', async () => {
     const instance = await shippedChain(control, 3)
     let previous = genesisOf(instance)
-    for await (const row of readChain(control.owner, instance)) {
+    for (const row of await rowsOf(control, instance)) {
       previous = hashRecord(previous, toBody(row))
       expect(row.hash).toBe(previous)
     }
