@@ -26,7 +26,13 @@ import {
 } from '../control/tenant-schemas.ts'
 import { SqlError, toSqlError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import { createSchema, describeSchema, dropSchema, type SchemaTarget } from '../provision/schemas.ts'
+import {
+  createSchema,
+  describeSchema,
+  dropSchema,
+  type SchemaContent,
+  type SchemaTarget,
+} from '../provision/schemas.ts'
 import { busyReading, checkQuota, notDroppable, type SchemaLimits, takenOver } from './schema-rules.ts'
 
 export interface SchemaParts {
@@ -167,9 +173,18 @@ export class SchemaWork {
     return dropped
   }
 
+  /** @throws SqlError 08006, 58000 where the database does not answer */
+  async describe(target: SchemaTarget, name: string): Promise<SchemaContent> {
+    try {
+      return await describeSchema(target, name)
+    } catch (error) {
+      throw this.#told(error, name, 'looked at')
+    }
+  }
+
   /** What will go is in the audit log before it goes. */
   async #claim(row: TenantSchemaRow, target: SchemaTarget, by: SchemaEnd, actor: Actor): Promise<string> {
-    const { tables, dependents } = await describeSchema(target, row.name)
+    const { tables, dependents } = await this.describe(target, row.name)
     const claim = makeId()
     const bytes = tables.reduce((sum, table) => sum + table.bytes, 0)
     const detail = { ...aboutSchema(row, by), tables: tables.length, bytes, dependents: dependents.length }
@@ -223,7 +238,7 @@ export class SchemaWork {
   }
 
   /** What the user is told: nothing of roles and servers. The log has the cause. */
-  #told(error: unknown, name: string, what: 'made' | 'dropped'): SqlError {
+  #told(error: unknown, name: string, what: 'made' | 'dropped' | 'looked at'): SqlError {
     const { code, message } = toSqlError(error)
     if (error instanceof SqlError && /^(42602|42P06|2BP01|55006|57014)$/.test(code)) return error
     this.#parts.log.error({ error, schema: name }, `a provisioned schema could not be ${what}`)

@@ -17,7 +17,7 @@ import {
 import { SqlError } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import { provisionedSchemaName } from '../provision/names.ts'
-import { describeSchema, measureSchemas, type SchemaTable } from '../provision/schemas.ts'
+import { measureSchemas, type SchemaTable } from '../provision/schemas.ts'
 import type { ServedDatabase } from '../session/served-database.ts'
 import { checkProvisionable, checkPurpose, gone, missing, notProvisioned, notYours } from './schema-rules.ts'
 import { type SweepFinding, sweepSchemas } from './schema-sweep.ts'
@@ -118,7 +118,7 @@ export class Schemas {
   async preview(principal: SchemaCaller, nameOrHandle: string): Promise<SchemaPreview> {
     const schema = await this.#droppable(principal, nameOrHandle)
     const row = await findDatabase(this.#parts.administration.pool, schema.tenantName, schema.database)
-    const { tables, dependents } = await describeSchema(this.#parts.targetOf(row), schema.name)
+    const { tables, dependents } = await this.#work.describe(this.#parts.targetOf(row), schema.name)
     const bytes = tables.reduce((sum, table) => sum + table.bytes, 0)
     return { schema: { ...schema, bytes }, tables, bytes, dependents }
   }

@@ -204,6 +204,28 @@ describe('a process that dies', () => {
   })
 })
 
+describe('a database that cannot be reached', () => {
+  it('leaves a schema that could not be made as failed, and one that could not be dropped as it was', async () => {
+    const { control, other, schemas, alice, database } = acme
+    const row = await make('near')
+    const [server] = (await control.owner.query<{ port: number }>('select port from postern.server')).rows
+    await control.owner.query('update postern.server set port = 1')
+    const away = other().provision(alice, database(alice), { purpose: 'far' })
+    await expect(away).rejects.toMatchObject({ code: '08006', message: 'the database cannot be reached' })
+    for (const act of [other().teardown(alice, row.id), other().preview(alice, row.id)])
+      await expect(act).rejects.toMatchObject({ code: '08006', message: 'the database cannot be reached' })
+    const listed = await other().list(alice)
+    expect(listed.map(({ purpose, state, bytes }) => [purpose, state, bytes])).toEqual([
+      ['far', 'failed', undefined],
+      ['near', 'active', undefined],
+    ])
+    await control.owner.query('update postern.server set port = $1', [server!.port])
+    const made = await schemas.provision(alice, database(alice), { purpose: 'far' })
+    expect(made).toMatchObject({ created: true, schema: { state: 'active', error: null } })
+    for (const { id } of await schemas.list(alice)) await schemas.teardown(alice, id)
+  })
+})
+
 describe('the sweep', () => {
   it('reports what has no row and what has no schema, and mends it when told to', async () => {
     const { schemas, alice, asOwner } = acme

@@ -21,6 +21,7 @@ import { CallerSessions } from '../../src/session/callers.ts'
 import { Judgement } from '../../src/session/judgement.ts'
 import { PoolGroup } from '../../src/upstream/pool-group.ts'
 import { type ControlFixture, freshControl } from '../control/fixture.ts'
+import { administratorOf } from '../provision/tenants.ts'
 import { testCluster } from '../support/cluster.ts'
 
 export interface Stand {
@@ -59,14 +60,16 @@ export async function stand(settings: Record<string, unknown> = {}): Promise<Sta
   // As every control database must be: no tenant's gate may enter it.
   await control.owner.query(`revoke connect on database ${control.database.name} from public`)
   const config = configSchema.parse({ schemas: settings })
-  const { host, port, superuser, password } = await testCluster()
-  const provisioner = { login: superuser, password }
+  // Before 15 only a superuser can close schema public, without which nothing is served.
+  const { major } = await testCluster()
+  const { host, port, user, password } = await administratorOf(major >= 15 ? 'plain' : 'superuser')
+  const provisioner = { login: user, password }
   await addServer(administration, 'main', { host, port, tlsMode: 'disable', provisioner })
   for (const tenant of ['acme', 'globex']) {
     await addTenant(administration, { name: tenant })
     await createManaged(administration, { tenant, alias: 'crm', server: 'main', schemas: ['crm'] }, config)
   }
-  const user = async (tenant: string, login: string, role: MembershipRole): Promise<Principal> => {
+  const addMember = async (tenant: string, login: string, role: MembershipRole): Promise<Principal> => {
     const { principalId } = await addUser(administration, { tenant, login, role, verifier: null })
     return principalOf((await readMembers(service, [principalId]))[0]!)
   }
@@ -97,10 +100,10 @@ export async function stand(settings: Record<string, unknown> = {}): Promise<Sta
     schemas,
     parts,
     records,
-    alice: await user('acme', 'alice', 'analyst'),
-    bob: await user('acme', 'bob', 'analyst'),
-    root: await user('acme', 'root', 'admin'),
-    mallory: await user('globex', 'mallory', 'admin'),
+    alice: await addMember('acme', 'alice', 'analyst'),
+    bob: await addMember('acme', 'bob', 'analyst'),
+    root: await addMember('acme', 'root', 'admin'),
+    mallory: await addMember('globex', 'mallory', 'admin'),
     other: (door = 'cli') => new Schemas(schemaParts(config, stores, quietLog), door),
     database,
     query: async (principal, sql, alias = 'crm') => {
@@ -117,7 +120,7 @@ export async function stand(settings: Record<string, unknown> = {}): Promise<Sta
       })
       await grantRow(row, administration.sealer)
     },
-    addUser: user,
+    addUser: addMember,
     stop: async () => {
       await callers.close()
       await schemas.close()
