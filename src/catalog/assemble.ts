@@ -45,6 +45,7 @@ interface Making extends Assembly {
   readonly outgoing: ReadonlyMap<string, readonly ForeignKey[]>
   readonly incoming: ReadonlyMap<string, readonly ForeignKey[]>
   readonly estimates: ReadonlyMap<string, number>
+  readonly isReadable: (name: TableName) => boolean
 }
 
 export function assemble(assembly: Assembly): SchemaMetadata {
@@ -59,7 +60,6 @@ export function assemble(assembly: Assembly): SchemaMetadata {
   const foreignKeys = contents.foreignKeys
     .map(foreignKeyOf)
     .filter(({ table, to }) => isReadable(table) && isReadable(to))
-    .filter(key => isShown(byName, schema, key.table, key.columns) && isShown(byName, schema, key.to, key.toColumns))
   const types = createTypes(contents.types, schema)
   const making: Making = {
     ...assembly,
@@ -69,6 +69,7 @@ export function assemble(assembly: Assembly): SchemaMetadata {
     outgoing: groupIn(schema, foreignKeys, key => key.table),
     incoming: groupIn(schema, foreignKeys, key => key.to),
     estimates: estimateRows(contents.tables, schema),
+    isReadable: name => isReadable(name) && (name.schema !== schema || byName.has(name.name)),
   }
   const tables = raw.map(table => assembleTable(making, table)).sort((a, b) => compare(a.name, b.name))
   const shown = raw.flatMap(table => table.columns.filter(column => column.readable))
@@ -115,16 +116,17 @@ function assembleTable(making: Making, raw: RawTable): TableMetadata {
   const own = { schema, name: raw.name }
   const rowsEstimate = raw.kind === 'v' ? null : (estimates.get(raw.name) ?? null)
   const columns = raw.columns.filter(column => column.readable)
+  const parents = raw.parents.filter(making.isReadable)
   return {
     ...own,
     kind: kinds[raw.kind],
     description: note?.description ?? raw.description,
     rowsEstimate,
     sizeClass: sizeClassOf(rowsEstimate),
-    partitionOf: raw.isPartition ? (raw.parents[0] ?? null) : null,
+    partitionOf: raw.isPartition ? (parents[0] ?? null) : null,
     partitionKey: raw.partitionKey,
-    inherits: raw.isPartition ? [] : raw.parents,
-    columns: columns.map(column => assembleColumn(making, column, note)),
+    inherits: raw.isPartition ? [] : parents,
+    columns: columns.map(column => assembleColumn(making, column, note, columns.length < raw.columns.length)),
     ...keysOf(raw, note),
     foreignKeys: outgoing.get(raw.name) ?? [],
     referencedBy: incoming.get(raw.name) ?? [],
@@ -139,6 +141,7 @@ function assembleColumn(
   { types, isSensitive }: Making,
   raw: RawTable['columns'][number],
   note: EntityNote | undefined,
+  hasHidden: boolean,
 ): ColumnMetadata {
   const said = note?.columns.get(raw.name)
   return {
@@ -146,7 +149,8 @@ function assembleColumn(
     type: types.display(raw.type),
     baseType: types.baseOf(raw.typeOid),
     nullable: !raw.notNull,
-    default: raw.default,
+    // What it is computed from may be what is kept back.
+    default: raw.generated !== '' && hasHidden ? null : raw.default,
     identity: raw.identity !== '',
     generated: raw.generated !== '',
     description: said?.description ?? raw.description,
@@ -193,14 +197,7 @@ function isAllReadable(raw: RawTable, numbers: readonly number[]): boolean {
   return numbers.every(number => number <= 0 || raw.columns.some(column => column.number === number && column.readable))
 }
 
-/** Columns of other schemas are not known here. */
-function isShown(
-  byName: ReadonlyMap<string, RawTable>,
-  schema: string,
-  table: TableName,
-  columns: readonly string[],
-): boolean {
-  if (table.schema !== schema) return true
+function isShown(byName: ReadonlyMap<string, RawTable>, table: TableName, columns: readonly string[]): boolean {
   const raw = byName.get(table.name)
   return columns.every(name => raw?.columns.some(column => column.readable && column.name === name) === true)
 }
@@ -233,7 +230,7 @@ function relationshipsOf({ schema, byName, foreignKeys, annotations }: Making): 
   const noted = annotations.relationships.flatMap(note => {
     const { table, to } = namesIn(note, schema)
     const key = { table, columns: note.columns, to, toColumns: note.toColumns }
-    const isThere = isShown(byName, schema, table, key.columns) && isShown(byName, schema, to, key.toColumns)
+    const isThere = isShown(byName, table, key.columns) && isShown(byName, to, key.toColumns)
     if (!isThere || table.schema !== schema || to.schema !== schema || known.has(relationshipKey(key))) return []
     return [{ ...key, source: 'semantic layer' as const, type: note.type }]
   })

@@ -95,6 +95,12 @@ function columnNames(relation: string, key: string): string {
     join pg_catalog.pg_attribute a on a.attrelid = ${relation} and a.attnum = u.number order by u.place)`
 }
 
+/** Whether all columns of a key may be read. */
+function isShown(relation: string, key: string): string {
+  return `not exists (select from pg_catalog.pg_attribute a where a.attrelid = ${relation} and a.attnum = any (${key})
+    and not pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'select'))`
+}
+
 /** Those that a partition has from its parent are left out. */
 const foreignKeys = `
   select 'foreignKeys', pg_catalog.json_agg(pg_catalog.json_build_object(
@@ -104,7 +110,8 @@ const foreignKeys = `
   from pg_catalog.pg_constraint k
   join pg_catalog.pg_class c on c.oid = k.conrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   join pg_catalog.pg_class f on f.oid = k.confrelid join pg_catalog.pg_namespace fn on fn.oid = f.relnamespace
-  where k.contype = 'f' and k.conparentid = 0 and $1 in (n.nspname, fn.nspname)`
+  where k.contype = 'f' and k.conparentid = 0 and $1 in (n.nspname, fn.nspname)
+    and ${isShown('k.conrelid', 'k.conkey')} and ${isShown('k.confrelid', 'k.confkey')}`
 
 /** Enums, domains, arrays of both, and what extensions make. */
 const types = `

@@ -46,11 +46,11 @@ export interface TableMetadata extends TableName {
   /** The planner's (pg_class.reltuples; the sum over partitions), null where there is none. Never a count. */
   readonly rowsEstimate: number | null
   readonly sizeClass: SizeClass
-  /** Of which table it is a partition. */
+  /** Of which table it is a partition, where that may be read. */
   readonly partitionOf: TableName | null
   /** Such as `RANGE (day)`. */
   readonly partitionKey: string | null
-  /** Tables whose columns it inherits, partitions apart. */
+  /** Tables whose columns it inherits, partitions apart; those that may be read. */
   readonly inherits: readonly TableName[]
   /** In the table's order; those that may not be read are left out, and keys, indexes and checks with them. */
   readonly columns: readonly ColumnMetadata[]
@@ -76,7 +76,7 @@ export interface ColumnMetadata {
   /** An expression. */
   readonly default: string | null
   readonly identity: boolean
-  /** The default is the expression that it is computed by. */
+  /** The default is the expression that it is computed by, null where other columns are kept back. */
   readonly generated: boolean
   /** The semantic layer's, else COMMENT ON's, else null. */
   readonly description: string | null

@@ -9,7 +9,7 @@ let world: World
 
 const taken = `
   create table secrets (id int primary key, what text);
-  create table half (id int primary key, hidden text, shown text, unique (id, hidden), check (hidden <> 'x'), check (shown <> 'x'));
+  create table half (id int primary key, hidden text, shown text, made text generated always as (hidden || shown) stored, unique (id, hidden), check (hidden <> 'x'), check (shown <> 'x'));
   create index half_computed on half (lower(shown));
   create table refers (id int references secrets, half_id int references half);
   create view through as select what from secrets;
@@ -18,6 +18,8 @@ const taken = `
   create table gone (id int primary key);
   create table other.outside (id int primary key);
   create table points (id int references other.outside);
+  create table other.veiled (id int primary key, code int unique);
+  create table asks (code int references other.veiled (code));
   create table empty ();
   create function spy() returns int language sql volatile as 'select 1';
   create view calls as select spy() as x;
@@ -33,7 +35,7 @@ beforeAll(async () => {
   const { served } = world
   const { reader } = databaseRoles(served.database.id)
   await world.change(`
-    revoke select on crm.half, crm.none from ${reader}; grant select (id, shown) on crm.half to ${reader};
+    revoke select on crm.half, crm.none, other.veiled from ${reader}; grant select (id, shown, made) on crm.half to ${reader}; grant select (id) on other.veiled to ${reader};
     create foreign data wrapper nowhere; create server nowhere foreign data wrapper nowhere;
     create foreign table crm.far (id int) server nowhere; grant select on crm.far to ${reader};
     drop table crm.gone; create schema closed; create table closed.unseen (id int)`)
@@ -63,7 +65,7 @@ describe('what is listed', () => {
     for (const schema of ['crm', 'other', 'demo'])
       for (const table of (await read(schema)).tables) listed.set(`${schema}.${table.name}`, table)
     expect([...listed.keys()]).toEqual([
-      ...['crm.empty', 'crm.fine', 'crm.half', 'crm.points', 'crm.refers', 'other.outside'],
+      ...['crm.asks', 'crm.empty', 'crm.fine', 'crm.half', 'crm.points', 'crm.refers', 'other.outside', 'other.veiled'],
     ])
     for (const [name, { columns }] of listed)
       await select(`select ${columns.map(column => column.name).join(', ')} from ${name}`)
@@ -77,7 +79,8 @@ describe('what is listed', () => {
 
   test('keeps still about columns that may not be read, and keys, indexes and checks with them', async () => {
     const half = tableOf(await read('crm'), 'half')
-    expect(half.columns.map(({ name }) => name)).toEqual(['id', 'shown'])
+    expect(half.columns.map(({ name }) => name)).toEqual(['id', 'shown', 'made'])
+    expect(half.columns.at(-1)).toMatchObject({ generated: true, default: null })
     expect(half).toMatchObject({ primaryKey: ['id'], uniqueKeys: [] })
     expect(half.indexes.map(({ name }) => name)).toEqual(['half_pkey'])
     expect(half.checks.map(({ definition }) => definition)).toEqual([`CHECK ((shown <> 'x'::text))`])
@@ -87,6 +90,7 @@ describe('what is listed', () => {
   test('names no table that may not be read, in keys either, and keys across schemas', async () => {
     const metadata = await read('crm')
     expect(tableOf(metadata, 'refers').foreignKeys.map(({ to }) => to.name)).toEqual(['half'])
+    expect(tableOf(metadata, 'asks').foreignKeys).toEqual([])
     expect(tableOf(metadata, 'points').foreignKeys).toEqual([
       {
         table: { schema: 'crm', name: 'points' },
@@ -99,14 +103,14 @@ describe('what is listed', () => {
       { schema: 'crm', name: 'points' },
     ])
     const text = world.catalog.render(metadata, { format: 'full', tokenBudget: 100_000 }).text
-    expect(text).not.toMatch(/secrets|hidden|through|calls|far|unseen|postern/)
+    expect(text).not.toMatch(/secrets|hidden|veiled|through|calls|far|unseen|postern/)
   })
 
   test('is the same for a principal whatever the policy was at the reading', async () => {
     expect((await read('crm')).tables.map(({ name }) => name)).not.toContain('secrets')
     world.setPolicy({ excludedTables: [], foreignTables: ['crm.far'], functions: ['crm.spy'] })
     expect((await read('crm')).tables.map(({ name }) => name)).toEqual([
-      ...['calls', 'empty', 'far', 'fine', 'half', 'points', 'refers', 'secrets', 'through'],
+      ...['asks', 'calls', 'empty', 'far', 'fine', 'half', 'points', 'refers', 'secrets', 'through'],
     ])
     world.setPolicy({ allowedTables: ['crm.f*'] })
     expect((await read('crm')).tables.map(({ name }) => name)).toEqual(['fine'])
