@@ -1,8 +1,8 @@
-/** Everything that is written about a schema, read anew each time: it is a few rows, and a file that is kept until it changes. */
+/** Everything that is written about a schema, asked for anew each time; what is costly to understand is kept until it changes. */
 import type { Pool } from 'pg'
 import { listKnowledgeEntries } from '../control/knowledge-entries.ts'
 import { listLearnings } from '../control/learnings.ts'
-import { listSemanticEntries } from '../control/semantic-entries.ts'
+import { listSemanticEntries, readSemanticStamp } from '../control/semantic-entries.ts'
 import { listTableKnowledge } from '../control/table-knowledge.ts'
 import { readTenantName } from '../control/tenants.ts'
 import type { AnnotationSource, Annotations } from './annotations.ts'
@@ -18,6 +18,9 @@ export const annotationLimits = {
   learningsMax: 50,
 } as const
 
+/** Tenants whose rows are held as they were understood. */
+const heldMax = 200
+
 export interface AnnotationReaderOptions {
   readonly control: Pool
   readonly files: Pick<SemanticFolder, 'read'>
@@ -28,6 +31,8 @@ export class AnnotationReader implements AnnotationSource {
   readonly #control: Pool
   readonly #files: AnnotationReaderOptions['files']
   readonly #parser: ExpressionReader
+  /** By tenant; oldest first. */
+  readonly #held = new Map<string, { readonly stamp: string; readonly layer: SemanticLayer }>()
 
   constructor(options: AnnotationReaderOptions) {
     this.#control = options.control
@@ -53,9 +58,22 @@ export class AnnotationReader implements AnnotationSource {
   async layersOf(
     tenantId: string,
   ): Promise<{ readonly layers: readonly SemanticLayer[]; readonly warnings: readonly string[] }> {
-    const rows = readSemanticRows(await listSemanticEntries(this.#control, tenantId), this.#parser)
+    const rows = await this.#rowsOf(tenantId)
     const tenant = await readTenantName(this.#control, tenantId)
     const file = tenant === undefined ? undefined : await this.#files.read(tenant)
     return { layers: file === undefined ? [rows] : [rows, file.layer], warnings: file?.warnings ?? [] }
+  }
+
+  async #rowsOf(tenantId: string): Promise<SemanticLayer> {
+    // Asked before the rows: should they change in between, they are read again next time.
+    const stamp = await readSemanticStamp(this.#control, tenantId)
+    const held = this.#held.get(tenantId)
+    if (held?.stamp === stamp) return held.layer
+    this.#held.delete(tenantId)
+    const layer = readSemanticRows(await listSemanticEntries(this.#control, tenantId), this.#parser)
+    const [oldest] = this.#held.keys()
+    if (this.#held.size >= heldMax && oldest !== undefined) this.#held.delete(oldest)
+    this.#held.set(tenantId, { stamp, layer })
+    return layer
   }
 }

@@ -25,6 +25,16 @@ export async function listSemanticEntries(db: Pool | ClientBase, tenantId: strin
   return listed.rows
 }
 
+/** Another text whenever any of them changes, whoever changed it; '': the tenant has none. */
+export async function readSemanticStamp(db: Pool | ClientBase, tenantId: string): Promise<string> {
+  const read = await db.query<{ stamp: string | null }>(
+    `select md5(string_agg(s.id::text || s.xmin::text, ',' order by s.id)) as stamp
+     from postern.semantic_entry s where s.tenant_id = $1`,
+    [tenantId],
+  )
+  return read.rows[0]?.stamp ?? ''
+}
+
 /** Puts these in the place of all that the tenant has. They are known to be good. */
 export function replaceSemanticEntries(
   administration: Administration,

@@ -206,13 +206,19 @@ describe('rows', () => {
     expect(documentOf((await reader().layersOf(acme.id)).layers)).toEqual({})
   })
 
-  test('that somebody broke are refused by name', async () => {
+  test('that somebody changed are seen, and that somebody broke are refused by name', async () => {
     await replaceSemanticEntries(control.administration, globex, entriesOf(read(shop)))
+    const same = reader()
+    const description = async () => (await same.of(globex.id, 'crm', 'public')).entities.get('orders')?.description
+    expect(await description()).toBe('One row per order.')
+    const change = `update postern.semantic_entry set definition = '{"table": "orders", "description": "new"}' where tenant_id = $1 and kind = 'entity'`
+    await control.owner.query(change, [globex.id])
+    expect(await description()).toBe('new')
     await control.owner.query(
       `update postern.semantic_entry set definition = '{"tabel": "x"}' where tenant_id = $1 and kind = 'entity'`,
       [globex.id],
     )
-    await expect(reader().of(globex.id, 'crm', 'public')).rejects.toMatchObject({
+    await expect(same.of(globex.id, 'crm', 'public')).rejects.toMatchObject({
       code: 'F0000',
       message: expect.stringContaining('entity orders'),
     })
