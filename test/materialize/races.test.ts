@@ -212,8 +212,8 @@ describe('a database that cannot be reached', () => {
     await control.owner.query('update postern.server set port = 1')
     const away = other().provision(alice, database(alice), { purpose: 'far' })
     await expect(away).rejects.toMatchObject({ code: '08006', message: 'the database cannot be reached' })
-    for (const act of [other().teardown(alice, row.id), other().preview(alice, row.id)])
-      await expect(act).rejects.toMatchObject({ code: '08006', message: 'the database cannot be reached' })
+    for (const act of [() => other().teardown(alice, row.id), () => other().preview(alice, row.id)])
+      await expect(act()).rejects.toMatchObject({ code: '08006', message: 'the database cannot be reached' })
     const listed = await other().list(alice)
     expect(listed.map(({ purpose, state, bytes }) => [purpose, state, bytes])).toEqual([
       ['far', 'failed', undefined],
