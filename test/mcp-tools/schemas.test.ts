@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { complete } from '../../src/mcp/completion.ts'
 import { toolsOf } from '../../src/mcp/registry.ts'
 import { describeTableTool } from '../../src/mcp/tools/describe-table.ts'
 import { listSchemasTool } from '../../src/mcp/tools/list-schemas.ts'
@@ -69,9 +70,14 @@ describe('provision_schema', () => {
     const { data } = await alice.ask(provisionSchemaTool, { purpose: 'secret', private: true })
     expect(data).toMatchObject({ private: true })
     expect((await alice.ask(listTablesTool, { schema: data.handle })).data.total).toBe(0)
-    for (const other of [vera, adam, greta])
+    expect((await complete('schema', 'secret', await alice.context())).values).toEqual([data.schema])
+    for (const other of [vera, adam, greta]) {
       for (const schema of [data.schema, data.handle])
         expect(await other.fail(listTablesTool, { schema })).toMatchObject({ code: 'NOT_FOUND', sqlstate: '3F000' })
+      expect((await complete('schema', 'secret', await other.context())).values).toEqual([])
+      expect((await other.fail(listTablesTool, { schema: 'acme_alice_secre' })).text).not.toContain(data.schema)
+      expect((await other.fail(describeTableTool, { table: `${data.schema}.t` })).text).not.toContain(data.handle)
+    }
   })
 
   it('says what is wrong with what it is given', async () => {

@@ -36,7 +36,7 @@ export const searchObjectsTool = defineTool({
   name: 'search_objects',
   title: 'Search tables, columns and knowledge',
   description:
-    'Find tables, columns and knowledge by words in names, descriptions, synonyms and notes, in one schema or in all. Next: describe_table.',
+    'Find tables, columns and knowledge by words in names, descriptions, synonyms and notes, in all schemas that always stand, or in the one named. Next: describe_table.',
   input: z.strictObject({
     ...targetArguments,
     text: z.string().trim().min(1).max(textMaxChars).describe('All words must be found'),
@@ -48,7 +48,7 @@ export const searchObjectsTool = defineTool({
   extended: true,
   run: async (args, context) => {
     const { principal, services, target } = context
-    const places = target.schema === undefined ? await allPlaces(context) : [await resolveTarget(context)]
+    const places = target.schema === undefined ? ownPlaces(context) : [await resolveTarget(context)]
     const hits = []
     for (const place of places) {
       const metadata = await services.catalog.metadata(principal, place.database, catalogRequest(context, place))
@@ -77,18 +77,13 @@ export const searchObjectsTool = defineTool({
   },
 })
 
-/** Every schema that the caller may read there, the default first. */
-async function allPlaces(context: ToolContext): Promise<readonly Target[]> {
-  const { database } = await resolveTarget(context)
-  const { services, principal } = context
-  const schemas = readableSchemas(context, { database }).slice(0, schemasMax)
-  return await Promise.all(
-    schemas.map(async schema => ({
-      database,
-      schema,
-      row: await services.schemas.resolve(principal, database, schema),
-    })),
-  )
+/** The database's own schemas: what users provisioned is looked into where it is named, which counts as a use. */
+function ownPlaces(context: ToolContext): readonly Target[] {
+  const { services, principal, target } = context
+  const database = services.directory.find(principal, target.database)
+  const readable = readableSchemas(context, { database })
+  const schemas = database.about.schemas.filter(schema => readable.includes(schema)).slice(0, schemasMax)
+  return schemas.map(schema => ({ database, schema, row: undefined }))
 }
 
 function textOf({ objects, knowledge, note }: Output): string {
