@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encodeBind, encodeExecute, encodeParse } from '../../src/wire/extended-query.ts'
 import { encodeQuery, flush, sync } from '../../src/wire/query.ts'
 import type { RawFrame } from '../support/raw-client.ts'
+import { Agent } from './support/agent.ts'
 import { type Arena, openArena } from './support/arena.ts'
-import { ways } from './support/ways.ts'
+import { wireWays } from './support/ways.ts'
 
 let arena: Arena
 const limits = { rowsMax: 10, bytesMax: 20_000, cellMaxBytes: 2_000 }
@@ -131,12 +132,24 @@ function excess(counts: readonly Count[]): Count[] {
   )
 }
 
+test('an agent gets no more than it may', async () => {
+  const agent = await Agent.open(arena.served)
+  const sizes: string[] = []
+  for (const text of queries) {
+    const { told } = await agent.ask(text)
+    // Rows stand in it twice, as structure and as text, and JSON within JSON is escaped.
+    if (told.length > 3 * 256 * 1024) sizes.push(`${text}: ${told.length}`)
+  }
+  await agent.close()
+  expect(sizes).toEqual([])
+}, 60_000)
+
 test('a query gives no more than it may, whichever way it comes', async () => {
   const client = await arena.open()
   const found: string[] = []
   let cases = 0
   for (const text of queries) {
-    for (const way of ways) {
+    for (const way of wireWays) {
       const messages = way.messages(text)
       client.send(...messages)
       const frames = await client.untilReady(messages.filter(({ 0: type }) => type === 0x51 || type === 0x53).length)

@@ -5,7 +5,7 @@ import { encodeBind, encodeExecute, encodeParse } from '../../src/wire/extended-
 import { encodeQuery, flush, sync } from '../../src/wire/query.ts'
 import { describe as inWords } from '../support/raw-client.ts'
 import { type Arena, openArena } from './support/arena.ts'
-import { ways } from './support/ways.ts'
+import { wireWays } from './support/ways.ts'
 
 let arena: Arena
 const limits = {
@@ -75,7 +75,7 @@ const lifted: readonly (readonly [string, readonly Buffer[]])[] = [
 ]
 
 describe('the statement timeout', () => {
-  test.each(ways.filter(({ name }) => name !== 'inside another').map(way => [way.name, way] as const))(
+  test.each(wireWays.filter(({ name }) => name !== 'inside another').map(way => [way.name, way] as const))(
     '%s',
     async (_, way) => {
       await takesNoLonger(way.messages(heavy), patienceMs)

@@ -1,6 +1,7 @@
 /** Runs shapes through a gateway in every way and disguise, and tells what came of it. */
 import { encodeQuery } from '../../../src/wire/query.ts'
 import type { RawClient, RawFrame } from '../../support/raw-client.ts'
+import { Agent } from './agent.ts'
 import type { Arena } from './arena.ts'
 import { type Disguised, disguisesOf } from './disguises.ts'
 import { isKnownTo, type Shape } from './shape.ts'
@@ -91,6 +92,7 @@ class Attacker {
   private readonly arena: Arena
   private readonly findings: Findings
   private client: RawClient | undefined
+  private agent: Agent | undefined
 
   constructor(arena: Arena, findings: Findings) {
     this.arena = arena
@@ -99,13 +101,14 @@ class Attacker {
 
   async close(): Promise<void> {
     await this.client?.close()
+    await this.agent?.close()
   }
 
   async attempt(one: Try): Promise<Outcome> {
     const { records } = this.arena.served
     records.length = 0
-    const frames = await this.say(one.shape, one.way.messages(one.disguised.text), wordsOf(one))
-    for (const secret of this.secretsIn(frames, one.disguised.text)) {
+    const { told, failed } = await this.hand(one)
+    for (const secret of this.secretsIn(told, one.disguised.text)) {
       this.findings.add('EFFECT', one.shape, `${secret} was shown: ${wordsOf(one)}`)
     }
     const ran = records.some(
@@ -114,7 +117,18 @@ class Attacker {
     if (ran) return 'ran'
     const isOne = one.shape.kind !== 'statement' || !one.shape.sql.includes(';')
     if (isOne && records.some(record => record.kind === 'refusal' && record.sqlstate === '42601')) return 'unparsed'
-    return frames.some(({ type }) => type === 'E') ? 'refused' : 'ran'
+    return failed ? 'refused' : 'ran'
+  }
+
+  /** All that was answered, and whether there was an error in it. */
+  private async hand({ shape, way, disguised }: Try): Promise<{ readonly told: string; readonly failed: boolean }> {
+    if (way.messages === undefined) {
+      this.agent ??= await Agent.open(this.arena.served)
+      return await this.agent.ask(disguised.text)
+    }
+    const frames = await this.say(shape, way.messages(disguised.text), wordsOf({ shape, way, disguised }))
+    const told = Buffer.concat(frames.map(({ body }) => body)).toString('latin1')
+    return { told, failed: frames.some(({ type }) => type === 'E') }
   }
 
   /** What was answered up to the last ReadyForQuery; a connection that ends is a finding. */
@@ -131,8 +145,7 @@ class Attacker {
     }
   }
 
-  private secretsIn(frames: readonly RawFrame[], text: string): readonly string[] {
-    const reply = Buffer.concat(frames.map(({ body }) => body)).toString('latin1')
+  private secretsIn(reply: string, text: string): readonly string[] {
     const own = text.toLowerCase()
     const told = [...this.arena.secrets, 'root:x:0:0', 'LEAK-RAN'].filter(secret => !own.includes(secret.toLowerCase()))
     return told.filter(secret => reply.includes(secret))

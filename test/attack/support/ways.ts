@@ -6,6 +6,11 @@ export interface Way {
   readonly name: string
   /** Takes queries alone. */
   readonly queriesOnly: boolean
+  /** Undefined: as an agent, by the MCP tool `query`. */
+  readonly messages: ((text: string) => readonly Buffer[]) | undefined
+}
+
+interface WireWay extends Way {
   readonly messages: (text: string) => readonly Buffer[]
 }
 
@@ -13,19 +18,19 @@ const bind = encodeBind({ portal: '', statement: '', parameterFormats: [], param
 const execute = encodeExecute({ portal: '', rowsMax: 0 })
 const parse = (text: string, name = '') => encodeParse({ name, text, parameterTypes: [] })
 
-export const simple: Way = {
+export const simple: WireWay = {
   name: 'simple',
   queriesOnly: false,
   messages: text => [encodeQuery(text)],
 }
 
-export const extended: Way = {
+export const extended: WireWay = {
   name: 'extended',
   queriesOnly: false,
   messages: text => [parse(text), bind, encodeDescribe({ kind: 'P', name: '' }), execute, sync],
 }
 
-const named: Way = {
+const named: WireWay = {
   name: 'prepared',
   queriesOnly: false,
   messages: text => [
@@ -40,7 +45,7 @@ const named: Way = {
   ],
 }
 
-const pipelined: Way = {
+const pipelined: WireWay = {
   name: 'pipelined',
   queriesOnly: false,
   messages: text => [
@@ -57,25 +62,25 @@ const pipelined: Way = {
   ],
 }
 
-const second: Way = {
+const second: WireWay = {
   name: 'second statement',
   queriesOnly: false,
   messages: text => [encodeQuery(`select 1;${text}`)],
 }
 
-const inTransaction: Way = {
+const inTransaction: WireWay = {
   name: 'in a transaction',
   queriesOnly: false,
   messages: text => [encodeQuery('begin read write'), encodeQuery(text), encodeQuery('rollback')],
 }
 
-const afterCommit: Way = {
+const afterCommit: WireWay = {
   name: 'after commit',
   queriesOnly: false,
   messages: text => [encodeQuery(`begin; select 1; commit; ${text}`), encodeQuery('rollback')],
 }
 
-const cursor: Way = {
+const cursor: WireWay = {
   name: 'cursor',
   queriesOnly: true,
   messages: text => [
@@ -86,31 +91,33 @@ const cursor: Way = {
   ],
 }
 
-const copy: Way = {
+const copy: WireWay = {
   name: 'copy',
   queriesOnly: true,
   messages: text => [encodeQuery(`copy (${text}\n) to stdout`)],
 }
 
-const explain: Way = {
+const explain: WireWay = {
   name: 'explain analyze',
   queriesOnly: true,
   messages: text => [encodeQuery(`explain (analyze, verbose) ${text}`)],
 }
 
-const sqlPrepare: Way = {
+const sqlPrepare: WireWay = {
   name: 'SQL prepare',
   queriesOnly: true,
   messages: text => [encodeQuery(`prepare q as ${text}`), encodeQuery('execute q'), encodeQuery('deallocate all')],
 }
 
-const inner: Way = {
+const inner: WireWay = {
   name: 'inside another',
   queriesOnly: true,
   messages: text => [encodeQuery(`explain (format json) select * from (${text}\n) explained`)],
 }
 
-export const ways: readonly Way[] = [
+const queryTool: Way = { name: 'MCP query', queriesOnly: false, messages: undefined }
+
+export const wireWays: readonly WireWay[] = [
   simple,
   extended,
   named,
@@ -124,6 +131,8 @@ export const ways: readonly Way[] = [
   sqlPrepare,
   inner,
 ]
+
+export const ways: readonly Way[] = [...wireWays, queryTool]
 
 /** What the ways send besides the attack itself: their running proves nothing. */
 export const bystanders: ReadonlySet<string> = new Set([
