@@ -14,6 +14,7 @@ import { cursorsFor } from './cursors.ts'
 import { type Envelope, failureEnvelope, successEnvelope } from './envelope.ts'
 import type { Progress } from './progress.ts'
 import type { Tool, ToolAnswer, ToolContext, ToolServices } from './tool.ts'
+import { asSqlError } from './unavailable.ts'
 
 const endsKeptMs = 60_000
 const auditedTextMaxChars = 64 * 1024
@@ -119,7 +120,7 @@ export class Calls {
       outcome = await this.#run(request, requestId, controller.signal)
     } catch (thrown) {
       if (thrown instanceof Question) outcome = thrown
-      else outcome = running.ended ?? toSqlError(thrown)
+      else outcome = running.ended ?? asSqlError(thrown)
     } finally {
       request.signal.removeEventListener('abort', onAbort)
       this.#running.delete(running)

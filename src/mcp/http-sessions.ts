@@ -101,6 +101,7 @@ export class HttpSessions {
     this.#makeRoom(principal)
     const id = randomBytes(idBytes).toString('base64url')
     const session = await this.#open(id, principal)
+    this.#sessions.set(id, session)
     try {
       await saveMcpSession(this.#o.control, id, { principalId: principal.id, tenantId: principal.tenant, initialize })
     } catch (error) {
@@ -144,6 +145,7 @@ export class HttpSessions {
     this.#makeRoom(principal)
     const session = await this.#open(id, principal)
     await replay(session.transport, initialize)
+    this.#sessions.set(id, session)
     return session
   }
 
@@ -155,9 +157,7 @@ export class HttpSessions {
     })
     const server = await this.#o.createServer(principal)
     await server.connect(transport)
-    const session = { id, principal, transport, server, lastSeenAtMs: this.#o.now(), busy: 0 }
-    this.#sessions.set(id, session)
-    return session
+    return { id, principal, transport, server, lastSeenAtMs: this.#o.now(), busy: 0 }
   }
 
   /** @throws never: whoever is new takes the place of the one unused longest */

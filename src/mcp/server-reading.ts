@@ -6,13 +6,13 @@ import {
   type Server,
   type ServerContext,
 } from '@modelcontextprotocol/server'
-import { toSqlError } from '../errors.ts'
 import type { CallRequest, Calls } from './calls.ts'
 import { complete, completedArguments } from './completion.ts'
 import { fence } from './envelope.ts'
 import { prompts } from './prompts.ts'
 import { listResources, readResource, resourceTemplates } from './resources.ts'
 import type { ToolContext } from './tool.ts'
+import { asSqlError } from './unavailable.ts'
 
 type RequestOf = (context: ServerContext, name: string) => Promise<CallRequest>
 
@@ -90,7 +90,7 @@ async function orProtocolError<Result>(work: () => Promise<Result>): Promise<Res
     return await work()
   } catch (thrown) {
     if (thrown instanceof ProtocolError) throw thrown
-    const { code, message, hint } = toSqlError(thrown)
+    const { code, message, hint } = asSqlError(thrown)
     const kind =
       code.startsWith('22') || code.startsWith('42') ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError
     throw new ProtocolError(kind, hint === undefined ? message : `${message}. ${hint}`, { sqlstate: code })

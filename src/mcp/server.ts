@@ -10,7 +10,6 @@ import {
   type ServerContext,
 } from '@modelcontextprotocol/server'
 import { z } from 'zod'
-import { toSqlError } from '../errors.ts'
 import { type CallMeta, readCallMeta } from './call-meta.ts'
 import type { Caller, CallRequest, Calls } from './calls.ts'
 import { Question, type Reply } from './confirm.ts'
@@ -18,6 +17,7 @@ import { type CallAbout, type Envelope, failureEnvelope } from './envelope.ts'
 import { progressOf } from './progress.ts'
 import { definitionOf } from './registry.ts'
 import { serveReading } from './server-reading.ts'
+import { asSqlError } from './unavailable.ts'
 
 export interface ServerParts {
   readonly calls: Calls
@@ -55,7 +55,7 @@ export function createServer(parts: ServerParts): Server {
       return resultOf(await parts.calls.call(call))
     } catch (thrown) {
       if (thrown instanceof Question) return askUser(thrown)
-      return resultOf(failureEnvelope(toSqlError(thrown), context.mcpReq.signal.aborted, nobody(context)))
+      return resultOf(failureEnvelope(asSqlError(thrown), context.mcpReq.signal.aborted, nobody(context)))
     }
   })
   serveReading(server, parts.calls, (context, name) => requestOf(parts, server, context, name, {}))

@@ -60,8 +60,11 @@ async function begin(token: string): Promise<string> {
   return response.headers.get('mcp-session-id') ?? ''
 }
 
+let pings = 10
+
 async function inSession(id: string, token: string, url = door.mcp.url): Promise<number> {
-  const response = await post(ping, { ...bearer(token), 'Mcp-Session-Id': id }, url)
+  pings += 1
+  const response = await post({ ...ping, id: pings }, { ...bearer(token), 'Mcp-Session-Id': id }, url)
   await response.text()
   return response.status
 }

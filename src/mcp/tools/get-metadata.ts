@@ -45,7 +45,6 @@ export const getMetadataTool = defineTool({
     const metadata = await services.catalog.metadata(principal, database, asked)
     const [format, cursor] =
       args.cursor === undefined ? [args.format, undefined] : positionOf(cursors.open(args.cursor))
-    const _about = { format, tokenBudget: args.token_budget, cursor }
     const told =
       format === 'full'
         ? await services.catalog.withSamples(principal, database, metadata, namesOf(metadata), askedBy(context))
