@@ -2,6 +2,7 @@
 import type { Pool } from 'pg'
 import { type DatabaseRow, listDatabases } from '../control/database-rows.ts'
 import { type LimitOverrides, readLimitOverrides } from '../control/limits.ts'
+import { openGatePassword, type ReaderRow } from '../control/readers.ts'
 import { SqlError } from '../errors.ts'
 import type { SessionPrincipal } from '../session/served-database.ts'
 import { Served, type ServedParts } from './served.ts'
@@ -56,10 +57,26 @@ export class Databases {
     const wanted = new Map(rows.filter(isServed).map(row => [row.id, row]))
     for (const served of this.#served.values()) {
       const row = wanted.get(served.id)
-      if (row === undefined || wayOf(row) !== wayOf(served.row)) this.#close(served)
+      if (row === undefined || !this.#isSameWay(row, served.row)) this.#close(served)
       else served.update(row, overrides)
     }
     for (const row of wanted.values()) if (!this.#served.has(row.id)) this.#open(row, overrides)
+  }
+
+  #isSameWay(row: DatabaseRow, now: DatabaseRow): boolean {
+    const { sealer, log } = this.#parts
+    const asSealed = (reader: ReaderRow) => reader.gatePasswordSealed
+    const opened = (reader: ReaderRow) => openGatePassword(reader, sealer)
+    if (wayOf(row, asSealed) === wayOf(now, asSealed)) return true
+    try {
+      return wayOf(row, opened) === wayOf(now, opened)
+    } catch (error) {
+      log.error(
+        { error, tenant: row.tenantName, database: row.alias },
+        'the password of the gate login cannot be opened',
+      )
+      return false
+    }
   }
 
   /** Attacks every database anew. What cannot be reached stays as it is, and is proved when it is next asked for. */
@@ -126,8 +143,10 @@ function isServed(row: DatabaseRow): boolean {
   return made && row.disabledAt === null && row.tenantDisabledAt === null
 }
 
-/** Everything that a connection depends on: if it changes, the pool is another. */
-function wayOf(row: DatabaseRow): string {
-  const { dbname, alias, pooling, trust, server, readers } = row
+/** Everything that a connection depends on: if it changes, the pool is another. How secrets are sealed is no part of it. */
+function wayOf(row: DatabaseRow, passwordOf: (reader: ReaderRow) => string): string {
+  const { dbname, alias, pooling, trust } = row
+  const server = { ...row.server, provisionerPasswordSealed: '' }
+  const readers = row.readers.map(reader => ({ ...reader, gatePasswordSealed: passwordOf(reader) }))
   return JSON.stringify({ dbname, alias, pooling, trust, server, readers })
 }
