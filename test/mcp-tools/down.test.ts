@@ -3,9 +3,13 @@ import { complete } from '../../src/mcp/completion.ts'
 import { toolsOf } from '../../src/mcp/registry.ts'
 import { readResource } from '../../src/mcp/resources.ts'
 import { describeTableTool } from '../../src/mcp/tools/describe-table.ts'
+import { getMaterializationStatusTool } from '../../src/mcp/tools/get-materialization-status.ts'
 import { getMetadataTool } from '../../src/mcp/tools/get-metadata.ts'
+import { listPipelinesTool } from '../../src/mcp/tools/list-pipelines.ts'
+import { listSchemasTool } from '../../src/mcp/tools/list-schemas.ts'
 import { listTablesTool } from '../../src/mcp/tools/list-tables.ts'
 import { searchObjectsTool } from '../../src/mcp/tools/search-objects.ts'
+import { freshDatabase } from '../support/cluster.ts'
 import { Caller } from './call.ts'
 import { openWorld, type World } from './world.ts'
 
@@ -56,4 +60,30 @@ it('what was known once is not given for what is', async () => {
     expect((await alice.fail(tool, args)).code).toBe('UNAVAILABLE')
   }
   await setReachable(true)
+})
+
+it('a call that is taken back says so', async () => {
+  const signal = AbortSignal.abort()
+  for (const [tool, args] of [
+    [getMetadataTool, { refresh: true }],
+    [describeTableTool, { table: 'orders', refresh: true }],
+  ] as const)
+    expect((await alice.fail(tool, args, { signal })).code).toBe('CANCELLED')
+})
+
+it('a control database that is away is an error of the same form', async () => {
+  const { name } = world.control.database
+  const cluster = await freshDatabase()
+  const elsewhere = await cluster.connect()
+  try {
+    await elsewhere.query(`alter database "${name}" allow_connections false`)
+    await elsewhere.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name])
+    for (const tool of [listSchemasTool, listPipelinesTool, listTablesTool, getMaterializationStatusTool])
+      expect((await alice.fail(tool)).code, tool.name).toBe('UNAVAILABLE')
+    await elsewhere.query(`alter database "${name}" allow_connections true`)
+  } finally {
+    await elsewhere.end()
+    await cluster.drop()
+  }
+  expect((await alice.ask(listSchemasTool)).data.schemas).toEqual([])
 })
