@@ -1,7 +1,8 @@
 /**
  * A schema as text of so many tokens. Where all of it fits, table by table; else in layers over all tables, so that
- * a reader who stops early knows of every table: names, then keys, then columns, then notes, then samples. A page ends
- * anywhere between two lines, and its cursor says where the next begins.
+ * a reader who stops early knows of every table: names, then keys and what concerns all (metrics, joins, corrections,
+ * knowledge), then columns, then notes, then samples. A page ends anywhere between two lines, and its cursor says where
+ * the next begins.
  */
 import { SqlError } from '../errors.ts'
 import type { SchemaMetadata } from './metadata.ts'
@@ -139,7 +140,7 @@ function layered(tables: readonly NamedLines[], about: readonly string[]): Line[
         ...(layer === 'names' ? { text, under: [] } : underName(layer, table, text)),
       })),
     ),
-    ...(layer === 'notes' ? aboutAll(about, tables.length) : []),
+    ...(layer === 'keys' ? aboutAll(about, tables.length) : []),
   ])
   return lines
 }
@@ -151,7 +152,7 @@ function underName(layer: Layer, table: TableLines, text: string) {
 }
 
 function aboutAll(about: readonly string[], table: number): Line[] {
-  return about.map((text, line) => ({ layer: layers.indexOf('notes'), table, line, text, under: [], name: undefined }))
+  return about.map((text, line) => ({ layer: layers.indexOf('keys'), table, line, text, under: [], name: undefined }))
 }
 
 function linesIn(table: TableLines, layer: Layer): readonly string[] {

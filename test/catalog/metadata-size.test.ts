@@ -87,6 +87,17 @@ test('names come before keys, keys before columns, columns before samples, and n
   expect(next.shown.names).toEqual([])
 })
 
+test('what concerns all tables stands before their columns', () => {
+  const metric = {
+    ...{ name: 'events', description: undefined, table: 'table_1', expression: 'count(*)', filters: [`status <> ''`] },
+    ...{ unit: undefined, synonyms: [], exact: true },
+  }
+  const told = { ...metadata, tables: metadata.tables.slice(0, 20), metrics: [metric] }
+  const { text, cursor } = world.catalog.render(told, { format: 'prompt', tokenBudget: 2_000 })
+  expect(cursor).not.toBeNull()
+  expect(text).toMatch(/\nKeys:\n(.*\n)+metric events = count\(\*\) over table_1 where \(status <> ''\)\nColumns:\n/)
+})
+
 test('a cursor from before the schema changed, of nobody, or a budget for nothing is refused', () => {
   const { cursor } = world.catalog.render(metadata, { format: 'full', tokenBudget: 500 })
   const changed = { ...metadata, version: 'another' }
