@@ -19,7 +19,14 @@ export function schemaParts(config: Config, stores: SchemaStores, log: Log, data
     administration: { pool: stores.control, sealer: stores.keys, record: insertRecord },
     limits: config.schemas,
     targetOf: row => schemaTargetOf(row, stores.keys),
-    changed: async databaseId => await databases?.refresh(databaseId),
+    changed: async databaseId => {
+      try {
+        await databases?.refresh(databaseId)
+      } catch (error) {
+        // It is done all the same, and this process hears of it as the others do.
+        log.warn({ error }, 'a change of provisioned schemas is not served at once')
+      }
+    },
     log,
   }
 }

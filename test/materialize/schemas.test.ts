@@ -1,16 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { watchChanges } from '../../src/control/config-version.ts'
 import { setDatabaseProvision } from '../../src/control/tenant-schemas.ts'
+import { soon } from '../cli/running.ts'
 import { codeOf, type Stand, stand } from './stand.ts'
 
-let it1: Stand
+let acme: Stand
 beforeAll(async () => {
-  it1 = await stand()
+  acme = await stand()
 })
-afterAll(() => it1.stop())
+afterAll(() => acme.stop())
 
 describe('a schema of one’s own', () => {
   it('is made at once, found again, and readable by this process without waiting', async () => {
-    const { schemas, alice, bob, database, query, asOwner } = it1
+    const { schemas, alice, bob, database, query, asOwner } = acme
     const first = await schemas.provision(alice, database(alice), { purpose: 'forecast 2026' })
     expect(first).toMatchObject({
       created: true,
@@ -34,7 +36,7 @@ describe('a schema of one’s own', () => {
   })
 
   it('that is private is read by its owner alone, admins included', async () => {
-    const { schemas, alice, bob, root, database, query, asOwner } = it1
+    const { schemas, alice, bob, root, database, query, asOwner } = acme
     const { schema } = await schemas.provision(alice, database(alice), { purpose: 'salaries', private: true })
     const { name, id } = schema
     await asOwner(
@@ -66,8 +68,26 @@ describe('a schema of one’s own', () => {
     await schemas.teardown(alice, name)
   })
 
+  it('that another process makes, opens or closes is served so within a second', async () => {
+    const { other, alice, bob, database, control, databases, query, asOwner } = acme
+    const watch = await watchChanges(control.service, () => databases.reload())
+    const elsewhere = other()
+    const request = { purpose: 'elsewhere' }
+    const { schema } = await elsewhere.provision(alice, database(alice), request)
+    await asOwner(alice, `create table ${schema.name}.t (n int)`)
+    const read = () => codeOf(query(bob, `select n from ${schema.name}.t`))
+    await soon(async () => expect(await read()).toBe('done'))
+    await elsewhere.provision(alice, database(alice), { ...request, private: true })
+    await soon(async () => expect(await read()).toBe('42501'))
+    await elsewhere.provision(alice, database(alice), { ...request, private: false })
+    await soon(async () => expect(await read()).toBe('done'))
+    await elsewhere.teardown(alice, schema.id)
+    await soon(async () => expect(await read()).not.toBe('done'))
+    await watch.close()
+  })
+
   it('keeps the database’s locks proved while it stands', async () => {
-    const { schemas, alice, database, asOwner } = it1
+    const { schemas, alice, database, asOwner } = acme
     const { schema } = await schemas.provision(alice, database(alice), { purpose: 'proved' })
     await asOwner(alice, `create table ${schema.name}.t (n int)`)
     const report = await database(alice).prove()
@@ -83,7 +103,7 @@ describe('a schema of one’s own', () => {
   })
 
   it('is nothing to another tenant', async () => {
-    const { schemas, alice, mallory, database, query } = it1
+    const { schemas, alice, mallory, database, query } = acme
     const { schema } = await schemas.provision(alice, database(alice), { purpose: 'ours' })
     expect(await schemas.resolve(mallory, database(mallory), schema.name)).toBeUndefined()
     for (const name of [schema.name, schema.id]) {
@@ -103,7 +123,7 @@ describe('a schema of one’s own', () => {
 
 describe('teardown', () => {
   it('says what will go, takes it, and keeps what is known of it', async () => {
-    const { schemas, alice, control, database, asOwner, query } = it1
+    const { schemas, alice, control, database, asOwner, query } = acme
     const { schema } = await schemas.provision(alice, database(alice), { purpose: 'doomed' })
     await asOwner(
       alice,
@@ -134,7 +154,7 @@ describe('teardown', () => {
   })
 
   it('refuses what others have built on it, and leaves all as it was', async () => {
-    const { schemas, alice, bob, database, asOwner, query } = it1
+    const { schemas, alice, bob, database, asOwner, query } = acme
     const mine = (await schemas.provision(alice, database(alice), { purpose: 'base' })).schema.name
     const theirs = (await schemas.provision(bob, database(bob), { purpose: 'above' })).schema.name
     await asOwner(
@@ -154,7 +174,7 @@ describe('teardown', () => {
   })
 
   it('is for the owner and for admins, and never for what the database came with', async () => {
-    const { schemas, alice, bob, root, database } = it1
+    const { schemas, alice, bob, root, database } = acme
     const { schema } = await schemas.provision(alice, database(alice), { purpose: 'kept' })
     expect(await codeOf(schemas.teardown(bob, schema.name))).toBe('42501')
     expect(await codeOf(schemas.pin(bob, schema.name, true))).toBe('42501')
@@ -166,7 +186,7 @@ describe('teardown', () => {
   })
 
   it('that is cancelled, or meets a run, leaves the schema as it was', async () => {
-    const { schemas, alice, database, control } = it1
+    const { schemas, alice, database, control } = acme
     const { schema } = await schemas.provision(alice, database(alice), { purpose: 'spared' })
     expect(await codeOf(schemas.teardown(alice, schema.id, AbortSignal.abort()))).toBe('57014')
     expect((await schemas.list(alice)).find(({ id }) => id === schema.id)?.state).toBe('active')
@@ -186,7 +206,7 @@ describe('teardown', () => {
 
 describe('names and requests', () => {
   it('keep purposes apart however they are spelt or cut', async () => {
-    const { schemas, mallory, database, control } = it1
+    const { schemas, mallory, database, control } = acme
     const long = 'x'.repeat(62)
     const purposes = ['A-b', 'a_b', 'a b', 'é', 'e', '数据', '数', `${long}1`, `${long}2`, '2026', 'pg']
     const names: string[] = []
@@ -205,7 +225,7 @@ describe('names and requests', () => {
   })
 
   it('that make no sense are refused', async () => {
-    const { schemas, alice, database } = it1
+    const { schemas, alice, database } = acme
     const target = database(alice)
     for (const purpose of ['', ' ', 'a"b', 'a/b', 'a\nb', 'x'.repeat(64), "x'; drop schema crm"])
       expect(await codeOf(schemas.provision(alice, target, { purpose })), purpose).toBe('22023')
@@ -216,7 +236,7 @@ describe('names and requests', () => {
 
 describe('uses', () => {
   it('through any door are written down for the schema that was used, and no other', async () => {
-    const { schemas, alice, bob, database, control, asOwner, query } = it1
+    const { schemas, alice, bob, database, control, asOwner, query } = acme
     const used = (await schemas.provision(alice, database(alice), { purpose: 'used' })).schema
     const idle = (await schemas.provision(alice, database(alice), { purpose: 'idle' })).schema
     await asOwner(alice, `create table ${used.name}.t (n int)`, `create view crm.seen as select * from ${used.name}.t`)
@@ -236,7 +256,7 @@ describe('uses', () => {
 
 describe('an external database', () => {
   it('takes no schemas without somebody’s word', async () => {
-    const { schemas, mallory, database, control } = it1
+    const { schemas, mallory, database, control } = acme
     const { id } = database(mallory)
     const target = database(mallory)
     await control.owner.query(`update postern.database set kind = 'external' where id = $1`, [id])
