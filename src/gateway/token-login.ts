@@ -31,7 +31,7 @@ export function checkTokenWay(connection: LoginConnection, withoutTls: TokensWit
     code: '28000',
     severity: 'FATAL',
     message: 'a token is taken over TLS only',
-    hint: 'Connect with sslmode=require or stricter.',
+    hint: 'Connect with sslmode=require or stricter. The operator may allow this machine without: identity.tokensWithoutTls.',
   })
 }
 
