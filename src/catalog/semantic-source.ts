@@ -4,7 +4,6 @@ import { listKnowledgeEntries } from '../control/knowledge-entries.ts'
 import { listLearnings } from '../control/learnings.ts'
 import { listSemanticEntries, readSemanticStamp } from '../control/semantic-entries.ts'
 import { listTableKnowledge } from '../control/table-knowledge.ts'
-import { readTenantName } from '../control/tenants.ts'
 import type { AnnotationSource, Annotations } from './annotations.ts'
 import { readSemanticRows } from './semantic-document.ts'
 import type { SemanticFolder } from './semantic-files.ts'
@@ -32,7 +31,7 @@ export class AnnotationReader implements AnnotationSource {
   readonly #files: AnnotationReaderOptions['files']
   readonly #parser: ExpressionReader
   /** By tenant; oldest first. */
-  readonly #held = new Map<string, { readonly stamp: string; readonly layer: SemanticLayer }>()
+  readonly #held = new Map<string, { readonly stamp: string | null; readonly layer: SemanticLayer }>()
 
   constructor(options: AnnotationReaderOptions) {
     this.#control = options.control
@@ -58,15 +57,15 @@ export class AnnotationReader implements AnnotationSource {
   async layersOf(
     tenantId: string,
   ): Promise<{ readonly layers: readonly SemanticLayer[]; readonly warnings: readonly string[] }> {
-    const rows = await this.#rowsOf(tenantId)
-    const tenant = await readTenantName(this.#control, tenantId)
-    const file = tenant === undefined ? undefined : await this.#files.read(tenant)
+    // Asked before the rows: should they change in between, they are read again next time.
+    const tenant = await readSemanticStamp(this.#control, tenantId)
+    if (tenant === undefined) return { layers: [], warnings: [] }
+    const rows = await this.#rowsOf(tenantId, tenant.stamp)
+    const file = await this.#files.read(tenant.tenantName)
     return { layers: file === undefined ? [rows] : [rows, file.layer], warnings: file?.warnings ?? [] }
   }
 
-  async #rowsOf(tenantId: string): Promise<SemanticLayer> {
-    // Asked before the rows: should they change in between, they are read again next time.
-    const stamp = await readSemanticStamp(this.#control, tenantId)
+  async #rowsOf(tenantId: string, stamp: string | null): Promise<SemanticLayer> {
     const held = this.#held.get(tenantId)
     if (held?.stamp === stamp) return held.layer
     this.#held.delete(tenantId)

@@ -25,14 +25,21 @@ export async function listSemanticEntries(db: Pool | ClientBase, tenantId: strin
   return listed.rows
 }
 
-/** Another text whenever any of them changes, whoever changed it; '': the tenant has none. */
-export async function readSemanticStamp(db: Pool | ClientBase, tenantId: string): Promise<string> {
-  const read = await db.query<{ stamp: string | null }>(
-    `select md5(string_agg(s.id::text || s.xmin::text, ',' order by s.id)) as stamp
-     from postern.semantic_entry s where s.tenant_id = $1`,
+export interface SemanticStamp {
+  readonly tenantName: string
+  /** Another text whenever any of the tenant's entries changes, whoever changed it; null: he has none. */
+  readonly stamp: string | null
+}
+
+/** Undefined: there is no such tenant. */
+export async function readSemanticStamp(db: Pool | ClientBase, tenantId: string): Promise<SemanticStamp | undefined> {
+  const read = await db.query<SemanticStamp>(
+    `select t.name as "tenantName", (select md5(string_agg(s.id::text || s.xmin::text, ',' order by s.id))
+       from postern.semantic_entry s where s.tenant_id = t.id) as stamp
+     from postern.tenant t where t.id = $1`,
     [tenantId],
   )
-  return read.rows[0]?.stamp ?? ''
+  return read.rows[0]
 }
 
 /** Puts these in the place of all that the tenant has. They are known to be good. */

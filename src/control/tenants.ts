@@ -55,11 +55,6 @@ export async function findTenant(db: Pool | ClientBase, name: string): Promise<T
   return row
 }
 
-/** Undefined: there is no such tenant. */
-export async function readTenantName(pool: Pool, id: string): Promise<string | undefined> {
-  return (await pool.query<{ name: string }>('select name from postern.tenant where id = $1', [id])).rows[0]?.name
-}
-
 /** What agents are told about this tenant; null: nothing. @throws SqlError 22023, 42704 */
 export async function setTenantInstructions(
   administration: Administration,
