@@ -25,7 +25,7 @@ const refused = expect.objectContaining({ code: '57P03' })
 
 test('all that was appended goes out with one write(2), in order, numbered from 1', async () => {
   const dir = await spoolFolder()
-  const spool = spoolIn(dir)
+  const spool = spoolIn(dir, { fsyncEveryMs: 1_000_000 })
   const write = spyOn('writeSync')
   for (let i = 1; i <= 100; i++) spool.append(statement(i))
   expect(await spooled(dir)).toEqual([])
