@@ -179,7 +179,7 @@ export class Calls {
       services,
       target,
       signal,
-      endedBy: request.endedBy,
+      endedBy: () => (signal.aborted ? (request.endedBy() ?? 'gone') : undefined),
       progress: request.progress,
       confirm: confirmFor({ control, key: confirmationKey }, { ...about, canAsk, reply }),
       cursors: cursorsFor(

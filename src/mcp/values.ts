@@ -10,8 +10,8 @@ export type TypeOf = (oid: number) => TypeInfo | undefined
 type Decode = (text: string) => unknown
 
 const asText: Decode = text => text
-/** Digits in a row that a double may not hold. */
-const longNumber = /\d{16}/
+/** More digits, or a larger exponent, than a double may hold. */
+const longNumber = /\d{16}|[eE]\+?\d{3}/
 
 /** For the type of a column. `typeOf` knows the database's own types. */
 export function decoderOf(oid: number, typeOf: TypeOf = builtInType): Decode {
