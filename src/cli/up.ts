@@ -13,6 +13,8 @@ import { type DemoEnv, readDemoEnv, writeDemoEnv } from '../serve/demo-env.ts'
 import type { Serving } from '../serve/doors.ts'
 import { registerEmbedded } from '../serve/embedded-server.ts'
 import { databaseUrl, openStores, type Stores } from '../serve/stores.ts'
+import { startWork } from '../serve/work.ts'
+import type { Worker } from '../worker/worker.ts'
 import { administrationOf } from './administer.ts'
 import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
 import { stopped } from './gateway.ts'
@@ -45,6 +47,7 @@ async function serveUntilStopped(run: Run, demo: boolean): Promise<void> {
   terminal.say(terminal.style.bold('Postern'))
   const stores = await openStores(config, log, { migrate: true })
   let serving: Serving | undefined
+  let worker: Worker | undefined
   try {
     if (stores.cluster?.joined) throw alreadyRuns(config.dataDir)
     step(stores.cluster === undefined ? 'control database reached' : 'Postgres started')
@@ -54,12 +57,14 @@ async function serveUntilStopped(run: Run, demo: boolean): Promise<void> {
     if (run.signal.aborted) return
     const { startServing } = await import('../serve/doors.ts')
     serving = await startServing(config, stores, log)
+    worker = await startWork(config, stores, serving.schemas, log)
     step(`listening on ${config.gateway.host} port ${serving.gateway.port}`)
     await serving.databases.proveAll()
     welcome(run, serving, env)
     await stopped(run.signal)
     terminal.say('\nStopping …')
   } finally {
+    await worker?.stop()
     await serving?.close(config.gateway.drainTimeoutMs)
     await stores.close()
   }

@@ -7,6 +7,7 @@ import { SqlError } from '../errors.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { OpenSession } from '../gateway/handshake.ts'
 import { createGateway } from '../gateway/listener.ts'
+import type { Schemas } from '../materialize/schemas.ts'
 import type { McpDoor } from '../mcp/start.ts'
 import type { Log } from '../observe/log.ts'
 import { openSession } from '../session/session.ts'
@@ -20,6 +21,7 @@ export interface Serving {
   /** Undefined where mcp.enabled is false. */
   readonly mcp: McpDoor | undefined
   readonly databases: Databases
+  readonly schemas: Schemas
   /** Sessions end at their transactions' ends, at the latest after `deadlineMs`; then everything is flushed and closed. */
   close(deadlineMs: number): Promise<void>
 }
@@ -37,7 +39,7 @@ export async function startServing(config: Config, stores: Stores, log: Log): Pr
     core.revocations.gateway = gateway
     const mcp = config.mcp.enabled ? await openMcp(config, stores, core, log) : undefined
     if (mcp !== undefined) closers.push(deadlineMs => mcp.close(deadlineMs))
-    return { gateway, mcp, databases: core.databases, close }
+    return { gateway, mcp, databases: core.databases, schemas: core.agents.schemas, close }
   } catch (error) {
     await close(0)
     throw error
