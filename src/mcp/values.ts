@@ -65,13 +65,13 @@ function decodeJson(text: string): unknown {
   }
 }
 
+const isoForm = /^(\d{4,}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)([+-]\d\d)?(:\d\d)?$/
+
 /** ISO 8601: `2026-02-03 04:05:06+00` → `2026-02-03T04:05:06+00:00`. Infinity and years before Christ stay as they are. */
 function decodeTimestamp(text: string): string {
-  if (text.endsWith('C') || text.charCodeAt(text.length - 1) === 0x79) return text
-  const at = text.indexOf(' ')
-  if (at === -1) return text
-  const iso = `${text.slice(0, at)}T${text.slice(at + 1)}`
-  return /[+-]\d\d$/.test(iso.slice(at)) ? `${iso}:00` : iso
+  const [, day, time, hours, minutes] = isoForm.exec(text) ?? []
+  if (day === undefined) return text
+  return `${day}T${time}${hours === undefined ? '' : `${hours}${minutes ?? ':00'}`}`
 }
 
 /** The beginning of a value that was too long, with a mark that says so and its whole length. */
