@@ -32,6 +32,7 @@ beforeAll(async () => {
     POSTERN_CONTROL_URL: control.url,
     POSTERN_MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
     POSTERN_GATEWAY_PORT: String(await freePort()),
+    POSTERN_MCP_PORT: String(await freePort()),
     POSTERN_DATA_DIR: join(cwd, 'data'),
   })
   const { hostname, port, username } = server
