@@ -87,7 +87,13 @@ export class Caller {
 }
 
 const cursorKey = randomBytes(32)
-const silent = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {}, child: () => silent }
+const silent = {
+  error: (fields: object) => console.error(fields),
+  warn: () => {},
+  info: () => {},
+  debug: () => {},
+  child: () => silent,
+}
 export function metaOf(named: Partial<CallRequest['meta']>): CallRequest['meta'] {
   return {
     tenant: undefined,

@@ -57,10 +57,13 @@ async function loaded(id: string, name: string): Promise<void> {
   )
 }
 
+/** The next one that waits, once its transaction has committed. */
 async function nextRun(): Promise<string> {
+  let id: string | undefined
   for (;;) {
-    const id = queued.shift()
-    if (id !== undefined) return id
+    id ??= queued.shift()
+    const { rowCount } = await world.control.service.query('select from postern.run where id = $1', [id ?? noRun])
+    if (id !== undefined && rowCount === 1) return id
     await new Promise(resolve => setTimeout(resolve, 10))
   }
 }
