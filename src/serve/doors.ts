@@ -10,6 +10,7 @@ import { createGateway } from '../gateway/listener.ts'
 import type { Schemas } from '../materialize/schemas.ts'
 import type { McpDoor } from '../mcp/start.ts'
 import type { Log } from '../observe/log.ts'
+import type { SessionPrincipal } from '../session/served-database.ts'
 import { openSession } from '../session/session.ts'
 import { type Core, openCore } from './core.ts'
 import type { Databases } from './databases.ts'
@@ -69,12 +70,13 @@ async function openGateway(config: Config, core: Core, log: Log): Promise<Gatewa
   }
 }
 
-function sessionOpener({ databases, services, revocations }: Core): OpenSession {
+function sessionOpener({ databases, services, revocations, agents }: Core): OpenSession {
+  const admit = (principal: SessionPrincipal) => agents.limiter.take(principal, 'statement') ?? undefined
   return async request => {
     revocations.note(request.principal)
     const database = databases.find(request.principal, request.database)
     await database.ready()
-    const shared = { ...services, sweep: database.sessions }
+    const shared = { ...services, admit, sweep: database.sessions }
     const session = await openSession({ ...request, database, door: 'wire', id: randomUUID(), services: shared })
     try {
       revocations.opened(request.principal, request.virtualPid, database)

@@ -50,6 +50,8 @@ export interface SessionServices {
   readonly judgement: Judgement
   readonly sweep: Sweep
   readonly log: { error(fields: object, message: string): void }
+  /** Counts a request to run something, where such requests are limited. @throws SqlError 53400 */
+  readonly admit?: ((principal: SessionPrincipal) => Promise<void> | undefined) | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }

@@ -1,7 +1,9 @@
 /** One frontend message: when its turn has come, and who handles it. */
 import { SqlError } from '../errors.ts'
 import { frontendType } from '../wire/message-types.ts'
+import { decodeQuery } from '../wire/query.ts'
 import { handleExtended } from './extended.ts'
+import { refusalOf } from './refused.ts'
 import { runQuery } from './simple.ts'
 import type { SessionState } from './state.ts'
 
@@ -22,6 +24,24 @@ export function endsItself(type: number): boolean {
   return type === frontendType.query || type === oversizeQuery || type === frontendType.functionCall
 }
 
+/** A message that runs something counts once, however often it is looked at. @throws RefusedStatement 53400 */
+function countRequest(state: SessionState, type: number, body: Buffer): Promise<void> | undefined {
+  const { admit } = state.options.services
+  if (admit === undefined || state.counted || (type !== frontendType.query && type !== frontendType.execute))
+    return undefined
+  state.counted = true
+  const refuse = (error: unknown): never => {
+    // A refused message may be looked at again behind what came before it: then it is counted anew.
+    state.counted = false
+    throw refusalOf(type === frontendType.query ? decodeQuery(body) : '', error)
+  }
+  try {
+    return admit(state.options.principal)?.catch(refuse)
+  } catch (error) {
+    return refuse(error)
+  }
+}
+
 /** @returns a promise where the message has to wait for something. @throws SqlError for what is refused */
 export function handleMessage(state: SessionState, type: number, body: Buffer): Promise<void> | undefined {
   const { stopping } = state.lease
@@ -32,6 +52,8 @@ export function handleMessage(state: SessionState, type: number, body: Buffer): 
     state.requestSince = state.options.services.now()
     state.records.nextRequest()
   }
+  const counted = countRequest(state, type, body)
+  if (counted !== undefined) return counted.then(() => handleMessage(state, type, body))
   switch (type) {
     case frontendType.query:
       if (state.expectations.length > 0) return state.whenDrained(() => handleMessage(state, type, body))

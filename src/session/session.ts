@@ -90,6 +90,7 @@ export class Session implements UpstreamOwner, Swept {
 
   private dispatch(type: number, body: Buffer): void {
     let pending: Promise<void> | undefined
+    this.state.counted = false
     try {
       pending = handleMessage(this.state, type, body)
     } catch (error) {

@@ -68,6 +68,8 @@ export class SessionState implements ClientState {
   requestSince = 0
   idleSince = 0
   transactionSince = 0
+  /** The message at hand was counted against the rates. */
+  counted = false
   /** Before the login is answered: the client is told nothing yet. */
   starting = false
   /** Why the open transaction is gone (said to the client once), or what failed while starting. */

@@ -46,6 +46,8 @@ export interface ServedOptions {
   readonly pooling?: ServedDatabase['pooling']
   /** Where the sessions' connections go: a relay or a server that lies. */
   readonly route?: (options: UpstreamOptions) => UpstreamOptions
+  /** Counts what the wire's sessions run. */
+  readonly admit?: () => Promise<void> | undefined
   /** In place of one that keeps everything in `records`. */
   readonly audit?: AuditSink
 }
@@ -174,7 +176,7 @@ export async function serve(options: ServedOptions): Promise<Served> {
         database,
         door: 'wire',
         id: randomUUID(),
-        services: { ...services, sweep },
+        services: { ...services, admit: options.admit, sweep },
       }),
     audit,
     log,
