@@ -29,6 +29,10 @@ interface McpOptions {
 const firstStartMaxMs = 60_000
 const firstStartLookEveryMs = 500
 const drainMs = 2_000
+const clusterLookEveryMs = 1_000
+const clusterLooksMax = 3
+/** What became of the user whom the command line names is looked at again after so long. */
+const localFreshMs = 2_000
 
 export function mcpCommand(cli: Cli): Command {
   const command = describeCommand('mcp', 'serve MCP on standard input and output, for one host', [
@@ -98,14 +102,41 @@ export async function serveStdio(
       core.revocations.watch(door)
       if (first !== undefined) core.revocations.note(first)
       log.info({ principal: first?.login, databases: core.databases.all(first?.tenant).length }, 'serving MCP')
-      await Promise.race([door.ended, stopped(signal)])
-      await door.close(signal.aborted ? drainMs : 0)
+      const watch = new AbortController()
+      try {
+        await Promise.race([door.ended, stopped(signal), lostCluster(stores, watch.signal)])
+      } finally {
+        watch.abort()
+        await door.close(signal.aborted ? drainMs : 0)
+      }
     } finally {
       await core.close()
     }
   } finally {
     await stores.close()
   }
+}
+
+/**
+ * The embedded Postgres belongs to the process that started it, and its next one has another address: a process that
+ * joined it ends with it, so that its host starts it anew.
+ * @throws SqlError 57P03 once it has been away for some seconds
+ */
+async function lostCluster({ cluster, control }: Stores, signal: AbortSignal): Promise<void> {
+  let failures = 0
+  while (failures < clusterLooksMax) {
+    await sleep(clusterLookEveryMs, undefined, { signal, ref: false })
+    if (cluster?.joined !== true) continue
+    failures = await control.query('select 1').then(
+      () => 0,
+      () => failures + 1,
+    )
+  }
+  throw new SqlError({
+    code: '57P03',
+    message: 'the Postern that ran the embedded Postgres has ended',
+    hint: 'Start this one again: it then runs it itself.',
+  })
 }
 
 interface Found {
@@ -120,10 +151,13 @@ async function findWho(who: Who, config: Config, control: Pool, authenticator: A
   const byToken = (token: string, tenant: string | undefined) =>
     authenticator.authenticate(token, { tenant: tenant ?? null, audience, address: 'local' })
   const { principal, token, passThrough = false } = who
-  const local = principal === undefined ? undefined : await findLocal(control, principal)
-  const own = async (meta: CallMeta) => local ?? (token === undefined ? undefined : await byToken(token, meta.tenant))
+  const local = principal === undefined ? undefined : freshly(() => findLocal(control, principal))
+  const own = async (meta: CallMeta) => {
+    if (local !== undefined) return await local()
+    return token === undefined ? undefined : await byToken(token, meta.tenant)
+  }
   return {
-    first: local ?? (token === undefined ? undefined : await firstOf(() => byToken(token, undefined))),
+    first: (await local?.()) ?? (token === undefined ? undefined : await firstOf(() => byToken(token, undefined))),
     async authenticate(meta) {
       if (meta.authorization === undefined) {
         const principal = await own(meta)
@@ -137,6 +171,16 @@ async function findWho(who: Who, config: Config, control: Pool, authenticator: A
         hint: 'Start with --pass-through where the host may answer for its users.',
       })
     },
+  }
+}
+
+/** `find`, asked again when its answer is older than {@link localFreshMs}. */
+function freshly<T>(find: () => Promise<T>): () => Promise<T> {
+  let found: { readonly value: Promise<T>; readonly until: number } | undefined
+  return () => {
+    if (found === undefined || performance.now() >= found.until)
+      found = { value: find(), until: performance.now() + localFreshMs }
+    return found.value
   }
 }
 
