@@ -5,7 +5,7 @@ import type { LogRow } from './log-rows.ts'
 import type { AuditRecord } from './record.ts'
 import { type Checkpoint, checkpointText, openSigner, readSignatures, type Sealer, type Signer } from './signing.ts'
 import { insertRecord } from './store.ts'
-import { walkChain } from './verify.ts'
+import { walkChain } from './walk.ts'
 
 export interface RetentionOptions {
   readonly sealer: Sealer

@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import { linkOf } from './chain.ts'
-import { openSigner, type Sealer, type Signer } from './signing.ts'
+import { type Head, openSigner, type Sealer, type Signer } from './signing.ts'
 import type { Spool } from './spool.ts'
 import { keepApart, keptApart, type SpoolFile } from './spool-folder.ts'
 import { readBatch } from './spool-reader.ts'
-import { insertLines, preparePartitions } from './store.ts'
+import { announceHead, insertLines, preparePartitions } from './store.ts'
 
 export interface ShipperOptions {
   readonly spool: Spool
@@ -15,6 +15,8 @@ export interface ShipperOptions {
   readonly sealer: Sealer
   /** Milliseconds since the epoch. */
   readonly clock: () => number
+  /** Once a process, tell in the chain 'control' how far the log has this one. */
+  readonly announces?: boolean | undefined
   readonly batchMaxBytes?: number | undefined
   /** Pause when there is nothing to ship. */
   readonly idleMs?: number | undefined
@@ -41,6 +43,8 @@ export class Shipper {
   private offset = 0
   private failures = 0
   private signer: Signer | undefined
+  private head: Head | undefined
+  private announced = false
   private preparedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ShipperOptions) {
@@ -61,7 +65,10 @@ export class Shipper {
   /** Ships what is there, for at most `drainMs`, and ends. What is left stays in the spool for the next start. */
   async stop(drainMs: number): Promise<void> {
     const deadlineMs = performance.now() + drainMs
-    while (this.running !== undefined && this.lagBytes > 0 && performance.now() < deadlineMs) await sleep(10)
+    const { spool } = this.options
+    // Files that are shipped go too, else the next start sends them again.
+    const isBusy = () => this.lagBytes > 0 || spool.files().length > 1
+    while (this.running !== undefined && isBusy() && performance.now() < deadlineMs) await sleep(10)
     this.stopping.abort()
     await this.running
   }
@@ -109,7 +116,15 @@ export class Shipper {
     else if (!sealed) return false
     else this.offset += await this.keepTornEnd(file)
     this.offset += batch.length
+    await this.announce()
     return true
+  }
+
+  private async announce(): Promise<void> {
+    const { pool, clock, sealer, announces = false } = this.options
+    if (this.announced || !announces || this.head === undefined) return
+    await announceHead(pool, this.head, clock(), sealer)
+    this.announced = true
   }
 
   private finish(file: SpoolFile, sealed: boolean): boolean {
@@ -123,7 +138,7 @@ export class Shipper {
     const { pool, sealer } = this.options
     this.signer ??= await openSigner(pool, sealer)
     try {
-      await insertLines(pool, file.instance, lines.toString('utf8'), this.signer)
+      this.head = (await insertLines(pool, file.instance, lines.toString('utf8'), this.signer)) ?? this.head
     } catch (error) {
       const fault = faultOf(error)
       if (fault === 'away') throw error

@@ -3,7 +3,7 @@ import type { ClientBase, Pool } from 'pg'
 import { genesisOf, hashRecord, type Link, linkOf, toLine } from './chain.ts'
 import { encodeRecord } from './encode.ts'
 import type { AuditRecord } from './record.ts'
-import { headText, openSigner, type Sealer, type Signer } from './signing.ts'
+import { type Head, headText, openSigner, type Sealer, type Signer } from './signing.ts'
 import { StatementTexts } from './statement-texts.ts'
 
 // No conflict target: naming one would need the right to SELECT. The head is advanced in the same transaction, so that the
@@ -29,14 +29,14 @@ const insertRecordsText = `
 
 /**
  * `lines` as the spool has them, JSON separated by newlines. Records that are there already are left as they are; the
- * chain's head is then at the last of them, or beyond it already.
+ * chain's head is then at the last of them, or beyond it already. @returns that place
  */
 export async function insertLines(
   db: Pool | ClientBase,
   instance: string,
   lines: string,
   signer: Signer,
-): Promise<void> {
+): Promise<Head | undefined> {
   const all = lines.trimEnd()
   const link = linkOf(all.slice(all.lastIndexOf('\n') + 1))
   const head = link?.hash === undefined ? undefined : { instance, sequence: link.sequence, hash: link.hash }
@@ -52,6 +52,16 @@ export async function insertLines(
       head === undefined ? undefined : signer.sign(headText(head)),
     ],
   })
+  return head
+}
+
+/** The act in the records of the chain 'control' by which no other chain can vanish as a whole. */
+export const chainSeen = 'audit chain seen'
+
+/** Tells in the chain 'control' how far the log has another one. */
+export async function announceHead(pool: Pool, head: Head, timeMs: number, sealer: Sealer): Promise<void> {
+  const common = { kind: 'administration', door: 'postern', session: '', requestId: '', verdict: 'done' } as const
+  await insertRecords(pool, [{ ...common, time: timeMs, detail: { act: chainSeen, ...head } }], sealer)
 }
 
 /**

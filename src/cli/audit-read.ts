@@ -177,7 +177,7 @@ async function* lines(rows: AsyncIterable<LogRow>): AsyncGenerator<string, void,
 
 function inWords(row: LogRow): string {
   const did = row.tool ?? row.statement_text ?? (row.detail === null ? '' : JSON.stringify(row.detail))
-  const counted = row.rows === null || row.rows === undefined ? '' : `${row.rows} rows`
+  const counted = row.rows === null || row.rows === undefined ? '' : `${row.rows} ${row.rows === 1 ? 'row' : 'rows'}`
   return [
     new Date(row.time).toISOString(),
     row.door,

@@ -43,6 +43,7 @@ export function openAudit(
       pool: stores.control,
       sealer: stores.keys,
       clock: Date.now,
+      announces: true,
       onFault: error =>
         error === undefined
           ? log.info({}, 'audit records are shipped again')

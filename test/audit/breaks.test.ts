@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { genesisOf, hashRecord } from '../../src/audit/chain.ts'
 import { toBody } from '../../src/audit/encode.ts'
+import { Shipper } from '../../src/audit/shipper.ts'
 import { type ControlFixture, freshControl } from '../control/fixture.ts'
-import { append, meddle, rowsOf, ship, shippedChain, verify } from './chains.ts'
+import { append, meddle, rowsOf, ship, shippedChain, verify, verifyAll } from './chains.ts'
 import { spoolFolder, spoolIn } from './fixture.ts'
 
 let control: ControlFixture
@@ -79,6 +80,22 @@ describe('a break is found and named', () => {
     const instance = await shippedChain(control, 10)
     await meddle(control.owner, `delete from ${rows(instance, 'true')}`, [])
     expect((await verify(control, instance)).break).toMatchObject({ kind: 'truncated', sequence: 1, lastSequence: 10 })
+  })
+
+  test('all of them with their head, where another chain tells of them', async () => {
+    const spool = spoolIn(await spoolFolder())
+    append(spool, 10, times(1))
+    const { service: pool, administration } = control
+    const shipper = new Shipper({ spool, pool, sealer: administration.sealer, clock: Date.now, announces: true })
+    shipper.start()
+    await shipper.stop(10_000)
+    await spool.close()
+    expect((await verify(control, spool.instance)).break).toBeUndefined()
+    await meddle(control.owner, `delete from ${rows(spool.instance, 'true')}`, [])
+    await meddle(control.owner, 'delete from postern.audit_head where instance = $1', [spool.instance])
+    const gone = (await verifyAll(control)).filter(chain => chain.instance === spool.instance)
+    expect(gone).toMatchObject([{ records: 0, break: { kind: 'truncated', sequence: 1, lastSequence: 10 } }])
+    expect((await verify(control, 'control')).break).toBeUndefined()
   })
 
   test('two that changed places', async () => {

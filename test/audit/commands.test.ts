@@ -99,7 +99,7 @@ describe('audit search', () => {
   test('for people, newest first, with nothing in it that moves their cursor', async () => {
     const found = await run('search', '--since', '2026-01-05', '--limit', '50')
     expect(found.out.split('\n')[0]).toBe(
-      '2026-01-08T00:00:00.000Z  wire  alice@acme  shop  login  refused  28P01  1 rows  (bad [2J password)',
+      '2026-01-08T00:00:00.000Z  wire  alice@acme  shop  login  refused  28P01  1 row  (bad [2J password)',
     )
     expect(found.out).not.toContain('\x1b')
     expect(found.out).toContain('select "a,b", $1')
