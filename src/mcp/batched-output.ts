@@ -1,4 +1,4 @@
-/** A stream that writes once per turn of the event loop what was written to it meanwhile: a pipe takes a system call each. */
+/** A stream that writes at once what was written to it in one go: a pipe takes a system call for each write. */
 import { Writable } from 'node:stream'
 
 export function batchedOutput(output: Writable): Writable {
@@ -16,7 +16,7 @@ export function batchedOutput(output: Writable): Writable {
       waiting.push(String(chunk))
       if (!scheduled) {
         scheduled = true
-        setImmediate(flush)
+        process.nextTick(flush)
       }
       if (output.writableNeedDrain) output.once('drain', () => done())
       else done()

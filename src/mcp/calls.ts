@@ -7,6 +7,7 @@ import type { Principal } from '../identity/principal.ts'
 import { nearest } from '../nearest.ts'
 import type { Log } from '../observe/log.ts'
 import { parseArguments } from './arguments.ts'
+import { auditedArguments } from './audited-arguments.ts'
 import type { CallMeta } from './call-meta.ts'
 import { CallError, causeOf, codeOf } from './codes.ts'
 import { confirmFor, Question, type Reply } from './confirm.ts'
@@ -17,7 +18,6 @@ import type { Tool, ToolAnswer, ToolContext, ToolServices } from './tool.ts'
 import { asSqlError } from './unavailable.ts'
 
 const endsKeptMs = 60_000
-const auditedTextMaxChars = 64 * 1024
 
 /** Who calls, as his door found out for this very request. */
 export interface Caller {
@@ -73,6 +73,7 @@ export class Calls {
   readonly #parts: CallParts
   readonly #byName: ReadonlyMap<string, Tool>
   readonly #running = new Set<Running>()
+  #flushing: Promise<void> | undefined
   /** For calls whose callers were found out before, and that had not begun. */
   #ends: readonly { matches: (about: RunningCall) => boolean; error: SqlError; atMs: number }[] = []
 
@@ -130,6 +131,7 @@ export class Calls {
     const cancelled = request.signal.aborted
     try {
       this.#record(request, requestId, outcome, timingMs, cancelled)
+      await this.#flush()
     } catch (thrown) {
       return failureEnvelope(toSqlError(thrown), false, about)
     }
@@ -193,7 +195,7 @@ export class Calls {
     }
   }
 
-  /** In the spool before the answer leaves, and the records of its statements with it. @throws SqlError 57P03 */
+  /** To be in the spool before the answer leaves, and the records of its statements with it. @throws SqlError 57P03 */
   #record(
     request: CallRequest,
     requestId: string,
@@ -229,7 +231,22 @@ export class Calls {
       applicationName: caller.applicationName,
       detail: { arguments: auditedArguments(this.#byName.get(name), request.args) },
     })
-    audit.flush()
+  }
+
+  /** One write for all calls that end in this turn of the event loop. @throws SqlError 57P03 */
+  #flush(): Promise<void> {
+    this.#flushing ??= new Promise((resolve, reject) => {
+      setImmediate(() => {
+        this.#flushing = undefined
+        try {
+          this.#parts.audit.flush()
+          resolve()
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+    return this.#flushing
   }
 
   #unknown({ name, caller }: CallRequest): CallError {
@@ -265,20 +282,4 @@ function limited({ id, tenant, name }: Principal) {
 
 function aboutOf({ principal }: Pick<Running, 'principal'>): RunningCall {
   return { tenantId: principal.tenant, principalId: principal.id, credential: principal.credential }
-}
-
-/** What must not be kept is left out, and so is what nobody could have meant. */
-function auditedArguments(tool: Tool | undefined, args: unknown): unknown {
-  if (typeof args !== 'object' || args === null) return undefined
-  const secrets = new Set([...(tool?.secretArguments ?? []), 'confirmation_code'])
-  const kept = Object.entries(args).map(([name, value]) => [
-    name,
-    secrets.has(name)
-      ? '***'
-      : typeof value === 'string' && value.length > auditedTextMaxChars
-        ? `${value.slice(0, auditedTextMaxChars)}…`
-        : value,
-  ])
-  const text = JSON.stringify(kept)
-  return text.length > 2 * auditedTextMaxChars ? { bytes: text.length } : Object.fromEntries(kept)
 }
