@@ -9,6 +9,7 @@ import {
   type Server,
 } from '@modelcontextprotocol/server'
 import { Hono } from 'hono'
+import { cors } from 'hono/cors'
 import { toSqlError } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Log } from '../observe/log.ts'
@@ -39,6 +40,20 @@ export interface HttpApp {
   close(): Promise<void>
 }
 
+const allowMethods = ['GET', 'POST', 'DELETE']
+const allowHeaders = [
+  'authorization',
+  'content-type',
+  'accept',
+  'last-event-id',
+  'mcp-session-id',
+  'mcp-protocol-version',
+  'mcp-method',
+  'mcp-name',
+  'postern-tenant',
+]
+const exposeHeaders = ['mcp-session-id', 'www-authenticate']
+
 const noMeta: CallMeta = {
   tenant: undefined,
   database: undefined,
@@ -63,6 +78,8 @@ export function createHttpApp(parts: HttpParts): HttpApp {
     const refused = guard(context.req.raw)
     return refused ?? (await next())
   })
+  // Whoever is not allowed has been refused already.
+  app.use(cors({ origin: origin => origin, allowMethods, allowHeaders, exposeHeaders, maxAge: 600 }))
   app.get('/healthz', context => context.text('ok'))
   app.get('/.well-known/oauth-protected-resource', () => auth.metadata())
   app.get(`/.well-known/oauth-protected-resource${path}`, () => auth.metadata())

@@ -174,6 +174,15 @@ describe('a request', () => {
     expect((await post([ping, ping], bearer(key))).status).toBe(400)
   })
 
+  it('from a page of ours may be asked about first', async () => {
+    const asked = (origin: string) =>
+      fetch(door.mcp.url, { method: 'OPTIONS', headers: { Origin: origin, 'Access-Control-Request-Method': 'POST' } })
+    const allowed = await asked('https://mcp.example.com')
+    expect(allowed.status).toBe(204)
+    expect(allowed.headers.get('access-control-allow-origin')).toBe('https://mcp.example.com')
+    expect((await asked('https://evil.example')).status).toBe(403)
+  })
+
   it('for the health of the door needs nobody', async () => {
     expect(await (await fetch(`${new URL(door.mcp.url).origin}/healthz`)).text()).toBe('ok')
   })
