@@ -5,14 +5,13 @@ import { SqlError } from '../errors.ts'
 import type { Scoped, SemanticLayer } from './semantic-layer.ts'
 import { type RelationshipDefinition, semanticDocument, writeColumnName } from './semantic-schema.ts'
 import { type ExpressionReader, readCondition, readExpression } from './semantic-sql.ts'
-
-export type FaultPath = readonly (string | number)[]
+import type { Fault, FaultPath } from './strict-yaml.ts'
 
 export interface SemanticFaults {
   /** What the schema found. */
   readonly issues: readonly z.core.$ZodIssue[]
   /** What is wrong beyond it. */
-  readonly others: readonly { readonly path: FaultPath; readonly message: string }[]
+  readonly others: readonly Fault[]
 }
 
 export type ReadSemantics =
@@ -70,8 +69,6 @@ export function readSemanticRows(rows: readonly SemanticEntry[], parser: Express
 function definitionOf({ database, schema, definition }: SemanticEntry): unknown {
   return typeof definition === 'object' && definition !== null ? { ...definition, database, schema } : definition
 }
-
-type Fault = SemanticFaults['others'][number]
 
 /** Two that speak of the same thing, so that one of them would be lost. */
 function twins(layer: SemanticLayer): Fault[] {
