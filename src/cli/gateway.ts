@@ -24,7 +24,8 @@ async function serve(run: Run): Promise<void> {
   const { startServing } = await import('../serve/doors.ts')
   const stores = await openStores(config, log, { migrate: false })
   try {
-    const serving = await startServing(config, stores, log)
+    // This is the wire alone; "up" serves every door.
+    const serving = await startServing({ ...config, mcp: { ...config.mcp, enabled: false } }, stores, log)
     try {
       await serving.databases.proveAll()
       log.info(

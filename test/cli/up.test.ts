@@ -17,6 +17,7 @@ const demoEnv = () => readDemo(cwd)
 
 beforeAll(async () => {
   env.POSTERN_GATEWAY_PORT = String(await freePort())
+  env.POSTERN_MCP_PORT = String(await freePort())
   up = await startUp()
 })
 afterAll(async () => {

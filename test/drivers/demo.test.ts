@@ -20,6 +20,7 @@ describe.skipIf(!psqlIsHere)('the demo', () => {
 
   beforeAll(async () => {
     env.POSTERN_GATEWAY_PORT = String(await freePort())
+    env.POSTERN_MCP_PORT = String(await freePort())
     await startUp()
   })
   afterAll(async () => {
