@@ -91,6 +91,13 @@ interface Caller {
 }
 
 const keepBytes = 1024 * 1024 * 1024
+/** Values read alike, whatever the server or the database is set to. */
+const valueSettings = [
+  ['datestyle', ['ISO', 'MDY']],
+  ['intervalstyle', ['postgres']],
+  ['bytea_output', ['hex']],
+  ['extra_float_digits', ['1']],
+] as const
 /** A cancelled statement that has not ended by then is given up with its connection. */
 const cancelPatienceMs = 500
 
@@ -180,6 +187,7 @@ export class CallerSessions {
       id: randomUUID(),
       searchPath,
       limits,
+      settings: valueSettings,
       origin: () => caller?.origin,
       onEnded: run => {
         if (caller !== undefined) caller.last = run

@@ -36,6 +36,8 @@ export interface SessionOptions {
   /** Schemas that unqualified names are looked for in; the database's own where it is left out. */
   readonly searchPath?: readonly string[] | undefined
   readonly limits?: NarrowLimits | undefined
+  /** Settings that the session begins with, name and values; RESET goes back to them. */
+  readonly settings?: readonly (readonly [string, readonly string[]])[] | undefined
   /** Asked at each statement; undefined: the session counts its requests itself. */
   readonly origin?: (() => Origin | undefined) | undefined
   /** Told of every statement that ended, before its end goes to the sink. */

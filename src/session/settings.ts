@@ -147,6 +147,20 @@ export function quoteValues(values: readonly string[]): string {
   return values.map(value => `'${value.replaceAll("'", "''")}'`).join(', ')
 }
 
+/** What a client's session begins with: the limits that are settings, where names are looked for, and what its door sets. */
+export function initialSettings(
+  limits: { readonly statementTimeoutMs: number; readonly lockTimeoutMs: number },
+  schemas: readonly string[],
+  more: readonly (readonly [string, readonly string[]])[],
+): Settings {
+  return new Map([
+    ['search_path', quoteValues(schemas)],
+    ['statement_timeout', quoteValues([String(limits.statementTimeoutMs)])],
+    ['lock_timeout', quoteValues([String(limits.lockTimeoutMs)])],
+    ...more.map(([name, values]) => [name, quoteValues(values)] as const),
+  ])
+}
+
 /** The arguments of a text that {@link quoteValues} made. */
 export function unquoteValues(text: string): string[] {
   return [...text.matchAll(/'((?:[^']|'')*)'/g)].map(match => (match[1] ?? '').replaceAll("''", "'"))

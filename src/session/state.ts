@@ -13,7 +13,7 @@ import type { PlanContext } from './planning.ts'
 import { StatementRecords } from './records.ts'
 import { refusalOf } from './refused.ts'
 import type { StatementRun } from './run.ts'
-import { ClientSettings, quoteValues } from './settings.ts'
+import { ClientSettings, initialSettings } from './settings.ts'
 import { encodeBounded } from './simple.ts'
 import { type ClientCursor, type ClientPortal, type ClientStatement, dropPortals } from './statements.ts'
 import { Unanswered } from './unanswered.ts'
@@ -83,13 +83,7 @@ export class SessionState implements ClientState {
     const { limits } = options.limits === undefined ? policy : narrowPolicy(policy, options.limits)
     const schemas = options.searchPath ?? policy.schemas
     this.options = options
-    this.settings = new ClientSettings(
-      new Map([
-        ['search_path', quoteValues(schemas)],
-        ['statement_timeout', quoteValues([String(limits.statementTimeoutMs)])],
-        ['lock_timeout', quoteValues([String(limits.lockTimeoutMs)])],
-      ]),
-    )
+    this.settings = new ClientSettings(initialSettings(limits, schemas, options.settings ?? []))
     this.judge = new SessionJudge(options, this.settings)
     this.parameters = new Map([
       ...database.parameters(),

@@ -1,9 +1,10 @@
 /** Single statements for doors that want values: kept sessions, exact cuts, cancel that arrives. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { withAdministrator } from '../../src/provision/administrator.ts'
 import type { CallerSessions, StatementRequest } from '../../src/session/callers.ts'
 import { type Served, serve } from '../support/served.ts'
-import { until } from '../support/talk.ts'
+import { q, until, withClient } from '../support/talk.ts'
 
 let served: Served
 let callers: CallerSessions
@@ -13,6 +14,10 @@ beforeAll(async () => {
     seed: `create table t (id int primary key, name text); insert into t select g, repeat('ö', g) from generate_series(1, 50) g;
       create table other.t (only_there int)`,
     schemas: ['crm', 'other'],
+  })
+  await withAdministrator(served.administrator, served.database.name, async query => {
+    for (const setting of ['datestyle = German', 'bytea_output = escape', 'extra_float_digits = -2'])
+      await query(`alter database ${served.database.name} set ${setting}`)
   })
   callers = served.callers('mcp')
 }, 60_000)
@@ -59,6 +64,15 @@ test('what a statement set is gone with the next', async () => {
   expect((await ask('select only_there from t', { searchPath: ['other', 'crm'] })).relations).toEqual(['other.t'])
   await expect(ask('select only_there from t')).rejects.toMatchObject({ code: '42703' })
   await until(() => served.database.pool.stats().held === 0)
+})
+
+test('values read alike, whatever the database is set to', async () => {
+  await withClient(served.gateway, async client => {
+    client.send(...q('show datestyle'))
+    expect((await client.untilReady()).find(({ type }) => type === 'D')!.body.toString('utf8', 6)).toBe('German, DMY')
+  })
+  const { rows } = await ask("select date '2026-02-01', interval '1 day 2 hours', '\\x00ff'::bytea, 0.1::float8 + 0.2")
+  expect(rows).toEqual([['2026-02-01', '1 day 02:00:00', '\\x00ff', '0.30000000000000004']])
 })
 
 test('two statements, none, and a refused one', async () => {
