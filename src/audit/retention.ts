@@ -1,6 +1,7 @@
 /** Drops months of the audit log that are too old, and leaves signed checkpoints over what is gone. */
 import type { ClientBase, Pool } from 'pg'
 import { SqlError } from '../errors.ts'
+import { inTransaction } from '../transaction.ts'
 import type { LogRow } from './log-rows.ts'
 import type { AuditRecord } from './record.ts'
 import { type Checkpoint, checkpointText, openSigner, readSignatures, type Sealer, type Signer } from './signing.ts'
@@ -63,32 +64,14 @@ export async function listOldMonths(
 export async function enforceRetention(owner: Pool, options: RetentionOptions): Promise<readonly DroppedMonth[]> {
   const dropped: DroppedMonth[] = []
   for (const month of await listOldMonths(owner, options)) {
-    const done = await dropMonth(owner, month, options)
+    const done = await inTransaction(owner, client => dropMonth(client, month, options))
     if (done !== undefined) dropped.push(done)
   }
   return dropped
 }
 
-async function dropMonth(owner: Pool, month: OldMonth, options: RetentionOptions): Promise<DroppedMonth | undefined> {
-  const client = await owner.connect()
-  let failure: Error | undefined
-  try {
-    await client.query('begin')
-    const dropped = await dropInTransaction(client, month, options)
-    await client.query('commit')
-    return dropped
-  } catch (error) {
-    await client.query('rollback').catch((cause: Error) => {
-      failure = cause
-    })
-    throw error
-  } finally {
-    client.release(failure)
-  }
-}
-
 /** Undefined: another process dropped it. */
-async function dropInTransaction(
+async function dropMonth(
   client: ClientBase,
   month: OldMonth,
   { sealer, actor, nowMs, evenBroken = false }: RetentionOptions,

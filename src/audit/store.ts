@@ -1,5 +1,6 @@
 /** postern.audit_log as the service sees it: to be added to. */
 import type { ClientBase, Pool } from 'pg'
+import { inTransaction } from '../transaction.ts'
 import { genesisOf, hashRecord, type Link, linkOf, toLine } from './chain.ts'
 import { encodeRecord } from './encode.ts'
 import type { AuditRecord } from './record.ts'
@@ -80,20 +81,9 @@ export async function insertRecord(client: ClientBase, record: AuditRecord, seal
 /** Records of what was done without a spool, all or none. */
 export async function insertRecords(pool: Pool, records: readonly AuditRecord[], sealer: Sealer): Promise<void> {
   if (records.length === 0) return
-  const client = await pool.connect()
-  let failure: Error | undefined
-  try {
-    await client.query('begin')
+  await inTransaction(pool, async client => {
     for (const record of records) await insertRecord(client, record, sealer)
-    await client.query('commit')
-  } catch (error) {
-    await client.query('rollback').catch((cause: Error) => {
-      failure = cause
-    })
-    throw error
-  } finally {
-    client.release(failure)
-  }
+  })
 }
 
 /** The chain of what is written in the transaction of what it tells of. */

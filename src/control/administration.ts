@@ -1,5 +1,6 @@
 /** Who changes the control database, and the transaction in which every change is made and recorded. */
 import type { ClientBase, Pool } from 'pg'
+import { inTransaction } from '../transaction.ts'
 import type { Sealer } from './sealer.ts'
 
 export interface Administration {
@@ -46,27 +47,16 @@ export interface Act {
  * Runs `work` in one transaction with the record of what it did: neither is kept without the other. Acts come one
  * after the other, by the lock on config_version, so that what one checks still holds when it commits.
  */
-export async function administer<T>(
+export function administer<T>(
   administration: Administration,
   work: (client: ClientBase) => Promise<readonly [result: T, act: Act]>,
 ): Promise<T> {
-  const client = await administration.pool.connect()
-  let failure: Error | undefined
-  try {
-    await client.query('begin')
+  return inTransaction(administration.pool, async client => {
     await client.query('select version from postern.config_version for update')
     const [result, act] = await work(client)
     await administration.record(client, recordOf(administration.actor, act), administration.sealer)
-    await client.query('commit')
     return result
-  } catch (error) {
-    await client.query('rollback').catch((cause: Error) => {
-      failure = cause
-    })
-    throw error
-  } finally {
-    client.release(failure)
-  }
+  })
 }
 
 function recordOf(actor: Actor, act: Act): ActRecord {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClientBase, Pool } from 'pg'
 import { makeId } from '../control/ids.ts'
-import { type Knobs, setPipelineKnobs } from '../control/pipelines.ts'
+import type { Knobs } from '../control/pipelines.ts'
 import {
   findByKey,
   findUnfinished,
@@ -22,8 +22,15 @@ import { cancelled } from '../control/schema-locks.ts'
 import { readSchema, touchSchema } from '../control/tenant-schemas.ts'
 import { SqlError } from '../errors.ts'
 import type { CallerDatabase } from '../session/callers.ts'
-import { checkKnobs } from './knobs.ts'
-import { checkEntities, choosePipeline, listPipelines, missing, type PipelineRow } from './pipelines.ts'
+import { inTransaction } from '../transaction.ts'
+import {
+  checkEntities,
+  choosePipeline,
+  configurePipeline,
+  listPipelines,
+  missing,
+  type PipelineRow,
+} from './pipelines.ts'
 import type { PipelineRegistry } from './registry.ts'
 import type { SchemaCaller, Schemas } from './schemas.ts'
 
@@ -85,13 +92,12 @@ export class Runs {
     connector: string | undefined,
     knobs: Knobs,
   ): Promise<{ readonly pipeline: string; readonly connector: string; readonly knobs: Knobs }> {
-    const { control, registry } = this.#options
-    const chosen = await choosePipeline(this.#options, principal.tenant, { pipeline, connector })
-    const type = registry.connectorType(chosen.definition.connectorType)
-    if (type === undefined) throw missing('connector type', chosen.definition.connectorType)
-    checkKnobs(type, knobs)
-    await setPipelineKnobs(control, { connectorId: chosen.connector.id, pipeline, knobs, by: principal.login })
-    return { pipeline, connector: chosen.connector.name, knobs }
+    return await configurePipeline(this.#options, principal.tenant, {
+      pipeline,
+      connector,
+      knobs,
+      by: principal.login,
+    })
   }
 
   /**
@@ -238,24 +244,6 @@ export class Runs {
   async #whole(run: StoredRun): Promise<RunRow> {
     const { control } = this.#options
     return { ...run, steps: await readSteps(control, run.id), log: await readLog(control, run.id, logLinesMax) }
-  }
-}
-
-async function inTransaction<T>(pool: Pool, work: (client: ClientBase) => Promise<T>): Promise<T> {
-  const client = await pool.connect()
-  let failure: Error | undefined
-  try {
-    await client.query('begin')
-    const result = await work(client)
-    await client.query('commit')
-    return result
-  } catch (error) {
-    await client.query('rollback').catch((cause: Error) => {
-      failure = cause
-    })
-    throw error
-  } finally {
-    client.release(failure)
   }
 }
 
