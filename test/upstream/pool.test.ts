@@ -107,10 +107,10 @@ describe('limits', () => {
   })
 
   it('say which of them stands in the way', async () => {
-    const pool = bench.pool({ sizeMax: 2, queueWaitTimeoutMs: 30 })
+    const pool = bench.pool({ sizeMax: 2, queueWaitTimeoutMs: 500 })
     const held = [await pool.acquire(alice, never), await pool.acquire(alice, never)]
     const timedOut = (claim: Parameters<typeof claimOf>[1]) => pool.acquire(claimOf('alice', claim), never)
-    const busy = { code: '53300', message: expect.stringContaining('30 ms') }
+    const busy = { code: '53300', message: expect.stringContaining('500 ms') }
     await expect(timedOut({})).rejects.toMatchObject({ ...busy, hint: expect.stringContaining('All connections') })
     await expect(timedOut({ upstreamsPerPrincipal: 2 })).rejects.toMatchObject({
       ...busy,
