@@ -2,6 +2,7 @@
 import type { Tool } from './tool.ts'
 
 const auditedTextMaxChars = 64 * 1024
+const depthMax = 16
 
 /** What must not be kept is left out, and so is what nobody could have meant. */
 export function auditedArguments(tool: Tool | undefined, args: unknown): unknown {
@@ -13,8 +14,16 @@ export function auditedArguments(tool: Tool | undefined, args: unknown): unknown
       ? '***'
       : typeof value === 'string' && value.length > auditedTextMaxChars
         ? `${value.slice(0, auditedTextMaxChars)}…`
-        : value,
+        : shallow(value, depthMax),
   ])
   const text = JSON.stringify(kept)
   return text.length > 2 * auditedTextMaxChars ? { bytes: text.length } : Object.fromEntries(kept)
+}
+
+/** What lies deeper is left out: to write it as JSON takes a stack as deep, and a call without a record would be the end of it. */
+function shallow(value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (depth === 0) return '…'
+  if (Array.isArray(value)) return value.map(item => shallow(item, depth - 1))
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, shallow(inner, depth - 1)]))
 }

@@ -110,6 +110,9 @@ export interface ToolError {
   readonly retry_after_s?: number
 }
 
+/** The server quotes values whole, however long they are. */
+const toldMaxChars = 2_000
+
 /** What the caller is told. An error that is nobody's says nothing of its origin. */
 export function toolErrorOf(error: SqlError, cancelled: boolean): ToolError {
   const code = codeOf(error.code, causeOf(error, cancelled))
@@ -119,11 +122,16 @@ export function toolErrorOf(error: SqlError, cancelled: boolean): ToolError {
   return {
     code,
     sqlstate: error.code,
-    message: code === 'CANCELLED' && error.code === '57014' ? 'the call was cancelled' : `${error.message}${at}`,
-    ...(error.detail === undefined ? {} : { detail: error.detail }),
-    ...(hint === undefined ? {} : { hint }),
+    message:
+      code === 'CANCELLED' && error.code === '57014' ? 'the call was cancelled' : `${shortened(error.message)}${at}`,
+    ...(error.detail === undefined ? {} : { detail: shortened(error.detail) }),
+    ...(hint === undefined ? {} : { hint: shortened(hint) }),
     ...(typeof retryAfterMs === 'number' ? { retry_after_s: Math.max(1, Math.ceil(retryAfterMs / 1000)) } : {}),
   }
+}
+
+function shortened(text: string): string {
+  return text.length <= toldMaxChars ? text : `${text.slice(0, toldMaxChars).toWellFormed()}…`
 }
 
 function nextStep(code: ToolCode, sqlstate: string): string | undefined {

@@ -1,4 +1,5 @@
 /** What every call answers with: the same facts as structure and as text, since hosts show their model one or the other. */
+import { oneLine } from '../catalog/sql-text.ts'
 import type { SqlError } from '../errors.ts'
 import { type ToolError, toolErrorOf } from './codes.ts'
 import type { ToolAnswer } from './tool.ts'
@@ -57,17 +58,23 @@ export function failureEnvelope(error: SqlError, cancelled: boolean, about: Call
     },
     text: [...linesOf(told), footer([`${about.timingMs} ms`, `request ${about.requestId}`])].join('\n'),
     isError: true,
-    meta: { 'postern/request_id': about.requestId },
+    // Errors quote values and names.
+    meta: { 'postern/request_id': about.requestId, 'postern/untrusted': true },
   }
 }
 
 function linesOf({ code, sqlstate, message, detail, hint, retry_after_s }: ToolError): string[] {
   return [
-    `${code} (SQLSTATE ${sqlstate}): ${message}`,
-    ...(detail === undefined ? [] : [`detail: ${detail}`]),
-    ...(hint === undefined ? [] : [`hint: ${hint}`]),
+    `${code} (SQLSTATE ${sqlstate}): ${onItsLine(message)}`,
+    ...(detail === undefined ? [] : [`detail: ${onItsLine(detail)}`]),
+    ...(hint === undefined ? [] : [`hint: ${onItsLine(hint)}`]),
     ...(retry_after_s === undefined ? [] : [`retry after ${retry_after_s} s`]),
   ]
+}
+
+/** What is quoted in it cannot pass for a line of ours. */
+function onItsLine(text: string): string {
+  return oneLine(text, text.length)
 }
 
 function footer(parts: readonly string[]): string {

@@ -19,7 +19,9 @@ export interface Collected {
   readonly rowsLeftOut: number
   /** CommandComplete's tag; '' for an empty statement. */
   readonly tag: string
+  /** The first ones. */
   readonly notices: readonly ServerReport[]
+  readonly noticesLeftOut: number
 }
 
 export interface Cut {
@@ -33,12 +35,14 @@ export interface Cut {
 export interface Keep {
   /** Of one value; what is longer is cut there. */
   readonly cellBytes: number
-  /** Of all values together; whole rows only, the first always. */
+  /** Of all values together; whole rows only, but for the first: where it alone is larger, all its values are cut alike. */
   readonly bytes: number
 }
 
 const frameMaxBytes = 1024 * 1024 * 1024
 const headerBytes = 5
+/** A statement can raise one for each row that it reads. */
+const noticesMax = 20
 const everything: Keep = { cellBytes: frameMaxBytes, bytes: Number.MAX_SAFE_INTEGER }
 
 /** Decodes what a session answers. One statement at a time. */
@@ -53,6 +57,7 @@ export class CollectingSink implements Sink {
   private rowsLeftOut = 0
   private tag = ''
   private notices: ServerReport[] = []
+  private noticesLeftOut = 0
   private error: SqlError | undefined
   private done: ((result: Collected | SqlError) => void) | undefined
   private ended = false
@@ -88,7 +93,8 @@ export class CollectingSink implements Sink {
         this.tag = decodeCommandComplete(body)
         return
       case backendType.noticeResponse:
-        this.notices.push(decodeReport(body))
+        if (this.notices.length < noticesMax) this.notices.push(decodeReport(body))
+        else this.noticesLeftOut++
         return
       case backendType.errorResponse: {
         const { code, message, detail, hint, position } = decodeReport(body)
@@ -101,15 +107,17 @@ export class CollectingSink implements Sink {
   }
 
   private takeRow(values: readonly (Buffer | null)[]): void {
-    const { cellBytes, bytes } = this.keep
+    const { bytes } = this.keep
+    let { cellBytes } = this.keep
     let size = 0
     for (const value of values) size += Math.min(value?.length ?? 0, cellBytes)
-    if (this.rowsLeftOut > 0 || (this.keptBytes + size > bytes && this.rows.length > 0)) {
+    const row = this.rows.length
+    if (this.rowsLeftOut > 0 || (this.keptBytes + size > bytes && row > 0)) {
       this.rowsLeftOut++
       return
     }
+    if (size > bytes) cellBytes = Math.min(cellBytes, Math.floor(bytes / values.length))
     this.keptBytes += size
-    const row = this.rows.length
     this.rows.push(
       values.map((value, column) => {
         if (value === null) return null
@@ -121,7 +129,7 @@ export class CollectingSink implements Sink {
   }
 
   private settle(): void {
-    const { columns, rows, cuts, rowsLeftOut, tag, notices, error, done } = this
+    const { columns, rows, cuts, rowsLeftOut, tag, notices, noticesLeftOut, error, done } = this
     this.columns = []
     this.rows = []
     this.cuts = []
@@ -129,9 +137,10 @@ export class CollectingSink implements Sink {
     this.rowsLeftOut = 0
     this.tag = ''
     this.notices = []
+    this.noticesLeftOut = 0
     this.error = undefined
     this.done = undefined
-    done?.(error ?? { columns, rows, cuts, rowsLeftOut, tag, notices })
+    done?.(error ?? { columns, rows, cuts, rowsLeftOut, tag, notices, noticesLeftOut })
   }
 
   pendingBytes(): number {

@@ -210,7 +210,7 @@ describe('a statement that cannot be answered', () => {
     ['select pg_read_file($$/etc/passwd$$)', 'PERMISSION_DENIED', '42501'],
     ['', 'VALIDATION_ERROR', '22023'],
     ['-- nothing', 'VALIDATION_ERROR', '22023'],
-    ['select 1; select 2', 'VALIDATION_ERROR', '22023'],
+    ['select 1; select 2', 'VALIDATION_ERROR', '42601'],
     ['set statement_timeout = 0', 'VALIDATION_ERROR', '22023'],
     ['select $1::int', 'VALIDATION_ERROR', '08P01'],
   ])('%s → %s', async (sql, code, sqlstate) => {

@@ -19,6 +19,7 @@ export const explainQueryTool = defineTool({
   scope: 'data:read',
   annotations: readingAnnotations,
   extended: true,
+  secretArguments: ['params'],
   async run(args, context) {
     const { principal, services, client, signal, requestId, traceId } = context
     const { database, schema } = await resolveTarget(context)

@@ -8,9 +8,12 @@ import { type Column, decodeRows } from '../result-rows.ts'
 import { renderResult } from '../result-text.ts'
 import { resolveTarget, type Target, targetArguments } from '../target.ts'
 import { defineTool, type ToolAnswer, type ToolContext } from '../tool.ts'
+import { oneLine } from './lines.ts'
 
 const parametersMax = 1_000
 const readingKinds: ReadonlySet<StatementAnswer['statementKind']> = new Set(['select', 'explain', 'show'])
+
+const oneStatement = 'Send one statement in each call.'
 
 const value = z.union([z.string(), z.number(), z.boolean(), z.null()])
 
@@ -65,13 +68,16 @@ export const queryTool = defineTool({
   output,
   scope: 'data:read',
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
+  // As on the wire, where the log holds no parameters either.
+  secretArguments: ['params'],
   async run(args, context): Promise<ToolAnswer<ResultData>> {
     const target = await resolveTarget(context)
     const offset = args.cursor === undefined ? 0 : offsetOf(context.cursors.open(args.cursor))
     const text = offset === 0 ? args.sql : skipRows(onlyStatement(args.sql, context), offset)
     const answer = await runStatement(text, args, target, context)
     const data = await resultOf(answer, args, target, context, offset)
-    const warnings = answer.notices.map(notice => `${notice.severity}: ${notice.message}`)
+    const warnings = answer.notices.map(({ severity, message }) => oneLine(`${severity}: ${message}`))
+    if (answer.noticesLeftOut > 0) warnings.push(`${answer.noticesLeftOut} more notices were left out`)
     return {
       data,
       database: target.database.alias,
@@ -101,12 +107,12 @@ async function runStatement(text: string, args: Input, target: Target, context: 
       origin: { requestId, traceId },
       signal,
     })
-    if (answer.statementKind === 'empty') throw notOne('sql is empty')
+    if (answer.statementKind === 'empty') throw isEmpty()
     if (!readingKinds.has(answer.statementKind)) throw notReading()
     return answer
   } catch (error) {
     if (error instanceof SqlError && error.code === '42601' && error.message.includes('multiple commands'))
-      throw notOne('sql holds several statements')
+      throw areSeveral()
     throw error
   }
 }
@@ -119,8 +125,13 @@ function notReading(): CallError {
   })
 }
 
-function notOne(message: string): CallError {
-  return new CallError('arguments', { code: '22023', message, hint: 'Send one statement in each call.' })
+function isEmpty(): CallError {
+  return new CallError('arguments', { code: '22023', message: 'sql is empty', hint: oneStatement })
+}
+
+/** The SQLSTATE that the wire gives. */
+function areSeveral(): CallError {
+  return new CallError('arguments', { code: '42601', message: 'sql holds several statements', hint: oneStatement })
 }
 
 async function resultOf(
@@ -176,8 +187,8 @@ function nextPage(
 
 function onlyStatement(sql: string, context: ToolContext) {
   const [statement, second] = context.services.parse(sql).statements
-  if (statement === undefined) throw notOne('sql is empty')
-  if (second !== undefined) throw notOne('sql holds several statements')
+  if (statement === undefined) throw isEmpty()
+  if (second !== undefined) throw areSeveral()
   return statement
 }
 
