@@ -33,7 +33,11 @@ export async function administratorOf(kind: 'superuser' | 'plain'): Promise<Admi
   const { host, port, superuser, password } = await testCluster()
   if (kind === 'superuser') return { host, port, user: superuser, password }
   const user = `postern_test_admin_${randomBytes(4).toString('hex')}`
-  await asSuperuser(null, query => query(`create role ${user} login createrole createdb password 'admin-password'`))
+  await asSuperuser(null, async query => {
+    await query(`create role ${user} login createrole createdb password 'admin-password'`)
+    // Other tests shut them to everybody else, as an operator should.
+    await query(`grant connect on database postgres, template1 to ${user}`)
+  })
   administrators.push(user)
   return { host, port, user, password: 'admin-password' }
 }
