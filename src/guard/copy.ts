@@ -1,4 +1,5 @@
 /** COPY (query) TO STDOUT and COPY table [(columns)] TO STDOUT. */
+import { judgeCopyIn } from './builder-copy.ts'
 import { type Judgement, refuse } from './judgement.ts'
 import { lastLocation, pushLimit } from './limit.ts'
 import { judgeReading, runVerdict } from './query.ts'
@@ -9,6 +10,7 @@ import type { RunEffect, RunVerdict, Verdict } from './verdict.ts'
 
 export function judgeCopy(judgement: Judgement, fields: Fields): Verdict {
   if (fields.is_from === true) {
+    if (judgement.context.policy.builder !== undefined) return judgeCopyIn(judgement, fields)
     refuse(judgement, 'writes', { code: '25006', message: 'cannot execute COPY FROM in a read-only transaction' })
   }
   if (fields.is_program === true || fields.filename !== undefined) {

@@ -94,7 +94,7 @@ function isArityAllowed(rule: string, fields: Fields): boolean {
 }
 
 function refuseFunction(judgement: Judgement, rule: string, name: string, at: number | undefined): never {
-  if (rule.startsWith('writes: ')) {
+  if (rule.startsWith('writes: ') && judgement.context.policy.builder === undefined) {
     refuse(judgement, 'writes', {
       code: '25006',
       message: `cannot execute ${name}() in a read-only transaction`,

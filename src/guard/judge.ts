@@ -1,4 +1,5 @@
 /** One statement → one verdict: pure, synchronous, and the only place that decides what a client's text may do. */
+import { judgeBuilding } from './builder.ts'
 import { judgeCopy } from './copy.ts'
 import { judgeCloseCursor, judgeDeclare, judgeFetch } from './cursor.ts'
 import { judgeExplain } from './explain.ts'
@@ -60,7 +61,7 @@ function judgeKind(judgement: Judgement, kind: string, fields: Fields): Verdict 
     case 'UnlistenStmt':
       return answer('unlisten', { type: 'unlisten' })
     default:
-      return refuseStatement(judgement, kind, fields)
+      return judgeBuilding(judgement, kind, fields) ?? refuseStatement(judgement, kind, fields)
   }
 }
 

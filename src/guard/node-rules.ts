@@ -100,9 +100,13 @@ const source: Readonly<Record<string, string>> = {
   JsonIsPredicate: 'expr@ format=JsonFormat item_type unique_keys location',
 }
 
-export const nodeRules: ReadonlyMap<string, ReadonlyMap<string, FieldRule>> = new Map(
-  Object.entries(source).map(([kind, fields]) => [kind, readFields(fields)]),
-)
+export type NodeRules = ReadonlyMap<string, ReadonlyMap<string, FieldRule>>
+
+export const nodeRules: NodeRules = readRules(source)
+
+export function readRules(rules: Readonly<Record<string, string>>): NodeRules {
+  return new Map(Object.entries(rules).map(([kind, fields]) => [kind, readFields(fields)]))
+}
 
 function readFields(fields: string): ReadonlyMap<string, FieldRule> {
   const words = fields.split(/\s+/).filter(word => word !== '')

@@ -3,7 +3,7 @@
 export interface Policy {
   /** Changes whenever anything below does: part of the verdict cache's key. */
   readonly version: string
-  readonly role: 'reader'
+  readonly role: 'reader' | 'builder'
   /** The tenant's schemas, the first the default. */
   readonly schemas: readonly string[]
   /** Globs `schema.name` (`*`, `?`); null: every table of the schemas. */
@@ -14,6 +14,20 @@ export interface Policy {
   /** Foreign tables that may be read: `schema.name`. */
   readonly foreignTables: readonly string[]
   readonly limits: Limits
+  /** A builder's, and only his. */
+  readonly builder?: BuilderScope | undefined
+}
+
+/** Where one run may write, beside what its policy lets it read. */
+export interface BuilderScope {
+  /** Its staging schemas. Each stands for itself and for every `<schema>_<name>` that the run makes. */
+  readonly schemas: readonly string[]
+  /** What is live: to be read, never written. Must be among the policy's `schemas`. */
+  readonly liveSchemas: readonly string[]
+  /** The tenant's reader role: the only one that GRANT and REVOKE may name. */
+  readonly reader: string
+  /** What becomes of grants to other roles: refused, or skipped with a NOTICE. */
+  readonly otherGrants: 'refuse' | 'skip'
 }
 
 export interface Limits {

@@ -116,6 +116,7 @@ const unsupported: ReadonlyMap<string, { readonly command: string; readonly hint
 
 /** Refuses a statement that is no query, by its kind in the tree. */
 export function refuseStatement(judgement: Judgement, kind: string, fields: Fields): never {
+  if (judgement.context.policy.builder !== undefined) refuseToBuilder(judgement, kind, fields)
   if (isTemporary(fields)) refuseTemporary(judgement, relationLocation(fields))
   const command = writing.get(kind)
   if (command !== undefined) {
@@ -130,6 +131,16 @@ export function refuseStatement(judgement: Judgement, kind: string, fields: Fiel
     code: '0A000',
     message: `${kind === 'VacuumStmt' && fields.is_vacuumcmd !== true ? 'ANALYZE' : known.command} is not supported`,
     ...(known.hint !== undefined && { hint: known.hint }),
+  })
+}
+
+function refuseToBuilder(judgement: Judgement, kind: string, fields: Fields): void {
+  const command = writing.get(kind)
+  if (command === undefined) return
+  refuse(judgement, 'writes', {
+    code: '42501',
+    message: `permission denied for ${commandWord(kind, command, fields)}`,
+    hint: 'A run makes and fills tables and views in its own schemas. It stores no code and changes no roles.',
   })
 }
 

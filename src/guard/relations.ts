@@ -1,6 +1,7 @@
 /** RangeVar → the relation that Postgres would read, whether the policy lets it through, and the splice to its filtered twin. */
 import type { CatalogRelation } from './catalog.ts'
 import { type Judgement, refuse } from './judgement.ts'
+import { ownsSchema } from './own-schemas.ts'
 import { findCte, type Scope, type ScopeItem } from './scope.ts'
 import { spliceFilteredRelation } from './splice-relations.ts'
 import { findByName, tableRulesOf, valueStatistics, whyNotReadable } from './table-rules.ts'
@@ -23,6 +24,7 @@ export function judgeRangeVar(judgement: Judgement, fields: Fields, scope: Scope
       return
     }
   }
+  if (judgeOwnRelation(judgement, fields, name, scope)) return
   const found = findRelation(judgement, name)
   if (found === undefined) refuseUnknown(judgement, fields, name)
   if (found.type === 'tenant') judgeTenantRelation(judgement, fields, found.relation)
@@ -37,6 +39,48 @@ export function judgeRangeVar(judgement: Judgement, fields: Fields, scope: Scope
     filtered,
     aliased: name.alias !== undefined,
   } satisfies ScopeItem)
+}
+
+/**
+ * Whatever may be a run's own: what stands in its schemas, and any name without a schema that is none of a system catalog
+ * (a temporary table comes first). The snapshot may not know such a relation yet, or other columns of it: none is taken for
+ * known.
+ */
+function judgeOwnRelation(judgement: Judgement, fields: Fields, name: RelationName, scope: Scope): boolean {
+  const { builder } = judgement.context.policy
+  if (builder === undefined || judgement.stored) return false
+  const isOwn = name.schema === 'pg_temp' || (name.schema !== undefined && ownsSchema(builder, name.schema))
+  if (name.schema !== undefined && !isOwn) return false
+  const found = findRelation(judgement, name)
+  if (found?.type === 'catalog') return false
+  if (name.schema === undefined) judgePlaces(judgement, fields, name.name, found)
+  judgement.relations.add(`${found?.schema ?? name.schema ?? 'pg_temp'}.${name.name}`)
+  const { alias, renamed } = name
+  scope.items.push({
+    type: 'other',
+    name: alias ?? name.name,
+    source: undefined,
+    ordinality: false,
+    declared: [],
+    renamed,
+  })
+  return true
+}
+
+/** A name without a schema may mean a live table too, whether the snapshot knows it yet or not. */
+function judgePlaces(judgement: Judgement, fields: Fields, name: string, found: Found | undefined): void {
+  const { builder } = judgement.context.policy
+  if (found?.type === 'tenant' && builder !== undefined && !ownsSchema(builder, found.schema))
+    judgeTenantRelation(judgement, fields, found.relation)
+  const rules = tableRulesOf(judgement.context.policy)
+  const kept = builder?.liveSchemas.some(live => rules.excludes(`${live}.${name}`) || !rules.allows(`${live}.${name}`))
+  if (!rules.restricts || kept !== true) return
+  refuse(judgement, 'relation', {
+    code: '42501',
+    message: `permission denied for table ${name}`,
+    hint: 'Write its schema too.',
+    at: locationOf(fields),
+  })
 }
 
 /** `database.schema.name` of a RangeVar as far as it is given; the database must be this one. */

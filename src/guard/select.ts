@@ -17,14 +17,23 @@ export function judgeSelect(judgement: Judgement, fields: Fields, parent: Scope)
 }
 
 function refuseWriting(judgement: Judgement, fields: Fields): void {
-  if (isFields(fields.intoClause)) refuseInto(judgement, fields.intoClause)
+  const isBuilder = judgement.context.policy.builder !== undefined
+  if (isFields(fields.intoClause)) {
+    if (isBuilder) refuseNot(judgement, 'SELECT INTO', 'Write CREATE TABLE … AS.')
+    refuseInto(judgement, fields.intoClause)
+  }
   const locking = unwrap(listOf(fields.lockingClause)[0], 'LockingClause')
   if (locking === undefined) return
+  if (isBuilder) refuseNot(judgement, `SELECT ${lockWord(textOf(locking.strength))}`, 'Leave the locking clause out.')
   refuse(judgement, 'writes', {
     code: '25006',
     message: `cannot execute SELECT ${lockWord(textOf(locking.strength))} in a read-only transaction`,
     hint: 'Leave the locking clause out: nothing here writes what it would protect.',
   })
+}
+
+function refuseNot(judgement: Judgement, what: string, hint: string): never {
+  refuse(judgement, 'statement', { code: '0A000', message: `${what} is not supported`, hint })
 }
 
 function refuseInto(judgement: Judgement, into: Fields): never {
@@ -57,7 +66,7 @@ function lockWord(strength: string): string {
 }
 
 /** Without RECURSIVE a CTE sees those before it; with it, all of the same WITH (manual, 7.8). */
-function judgeWith(judgement: Judgement, withClause: Fields, scope: Scope): void {
+export function judgeWith(judgement: Judgement, withClause: Fields, scope: Scope): void {
   const { ctes, ...rest } = withClause
   judgement.walkFields('WithClause', rest, scope)
   const expressions = listOf(ctes).map(entry => ({ entry, cte: unwrap(entry, 'CommonTableExpr') }))

@@ -1,5 +1,6 @@
 /** Which settings may be set, to what, and which may be looked at. What is neither listed here nor in settings.json is unknown. */
 import type { JudgeContext } from './judgement.ts'
+import { ownsSchema } from './own-schemas.ts'
 import type { Reason } from './refusal.ts'
 import lists from './settings.json' with { type: 'json' }
 import { tableRulesOf } from './table-rules.ts'
@@ -144,11 +145,14 @@ const controlCharacter = /\p{Cc}/u
 
 /** Names that exist nowhere are accepted, as Postgres does; those of other schemas of this database are not. */
 function judgePath(context: JudgeContext, schemas: readonly string[]): SettingRefusal | undefined {
+  const { builder } = context.policy
   const { schemas: own } = tableRulesOf(context.policy)
   const extensions = new Set(context.catalog.extensions.values())
   const foreign = schemas.find(schema => {
     if (controlCharacter.test(schema)) return true
+    if (builder !== undefined && schema === 'pg_catalog' && schema !== schemas[0]) return true
     if (pathPlaces.has(schema) || own.has(schema) || extensions.has(schema)) return false
+    if (builder !== undefined && ownsSchema(builder, schema)) return false
     return context.catalog.schemas.has(schema) || /^(?:pg_|postern)/.test(schema)
   })
   if (foreign === undefined) return undefined

@@ -17,6 +17,18 @@ export type StatementKind =
   | 'discard'
   | 'unlisten'
   | 'deallocate'
+  | 'insert'
+  | 'update'
+  | 'delete'
+  | 'merge'
+  | 'truncate'
+  | 'create'
+  | 'refresh'
+  | 'alter'
+  | 'drop'
+  | 'comment'
+  | 'analyze'
+  | 'grant'
   | 'empty'
   | 'other'
 
@@ -61,6 +73,8 @@ export type RunEffect =
   | { readonly type: 'rows' }
   /** COPY … TO STDOUT. `header`: the first CopyData is a header and no row. `binary`: header and trailer are no rows. */
   | { readonly type: 'copy'; readonly header: boolean; readonly binary: boolean }
+  /** COPY … FROM STDIN. */
+  | { readonly type: 'copy-in' }
   /** DECLARE … CURSOR. */
   | { readonly type: 'declare'; readonly cursor: string }
 
@@ -98,6 +112,10 @@ export type Answer =
   | { readonly type: 'role-default'; readonly tag: 'SET' | 'RESET' }
   /** select pg_advisory_unlock_all(): one row, one void column of this name. */
   | { readonly type: 'advisory-unlock-all'; readonly column: string }
+  /** CREATE SCHEMA of a run's own: the provisioner makes it. */
+  | { readonly type: 'create-schema'; readonly schema: string; readonly ifNotExists: boolean }
+  /** A builder's GRANT or REVOKE that concerns others than the reader. */
+  | { readonly type: 'skip'; readonly tag: 'GRANT' | 'REVOKE'; readonly message: string }
   | TransactionAnswer
   /** FETCH and MOVE. count null: ALL. */
   | {

@@ -2,6 +2,9 @@
  * The walk over a reading statement's tree: every node and every field must be on the allow-list (node-rules.ts), and
  * those that name something (relations, functions, operators, types, columns) are judged by their own rooms.
  */
+import { judgeDelete, judgeInsert, judgeMerge, judgeUpdate } from './builder-dml.ts'
+import { builderNodeRules } from './builder-rules.ts'
+import { judgeConstraint, judgeTableLike } from './builder-tables.ts'
 import { judgeColumnRef, judgeIndirection } from './columns.ts'
 import { judgeJoin, judgeRangeFunction, judgeRangeSubselect, judgeRangeTable, judgeTableSample } from './from.ts'
 import { judgeFuncCall } from './functions.ts'
@@ -25,14 +28,16 @@ export function walkNode(judgement: Judgement, node: unknown, scope: Scope): voi
   const fields = node[kind]
   if (!isFields(fields)) refuseNode(judgement, kind, undefined)
   for (const other in node) if (other !== kind) refuseNode(judgement, other, locationOf(fields))
-  const handler = handlers.get(kind)
+  const isBuilder = judgement.context.policy.builder !== undefined
+  const handler = handlers.get(kind) ?? (isBuilder ? builderHandlers.get(kind) : undefined)
   if (handler !== undefined) handler(judgement, fields, scope, node)
   else walkFields(judgement, kind, fields, scope)
 }
 
 /** Judges what is below a node by its kind's field rules. */
 export function walkFields(judgement: Judgement, kind: string, fields: Fields, scope: Scope): void {
-  const rules = nodeRules.get(kind)
+  const own = judgement.context.policy.builder === undefined ? undefined : builderNodeRules.get(kind)
+  const rules = own ?? nodeRules.get(kind)
   if (rules === undefined) refuseNode(judgement, kind, locationOf(fields))
   for (const field in fields) {
     const rule = rules.get(field)
@@ -142,6 +147,16 @@ const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['CaseExpr', judgeCase],
   ['TypeCast', judgeTypeCast],
   ['TypeName', judgeType],
+])
+
+/** What only a builder's statements hold. */
+const builderHandlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
+  ['InsertStmt', judgeInsert],
+  ['UpdateStmt', judgeUpdate],
+  ['DeleteStmt', judgeDelete],
+  ['MergeStmt', judgeMerge],
+  ['Constraint', judgeConstraint],
+  ['TableLikeClause', judgeTableLike],
 ])
 
 /** Its fields are names and stars, nothing to walk. */

@@ -30,6 +30,8 @@ export function applyEffect(
   switch (effect.type) {
     case 'none':
     case 'copy':
+    case 'copy-in':
+    case 'create-schema':
     case 'fetch':
       return
     case 'rows':
@@ -116,6 +118,8 @@ export function changesContext(effect: Effect, settings: ClientSettings): boolea
       return settings.inFlux && (effect.op === 'commit' || effect.op === 'rollback' || effect.op === 'rollback-to')
     case 'none':
     case 'copy':
+    case 'copy-in':
+    case 'create-schema':
     case 'fetch':
     case 'declare':
     case 'close-cursor':

@@ -9,6 +9,9 @@ export type Effect =
   | { readonly type: 'none' }
   | { readonly type: 'rows'; readonly sets: readonly SetConfigCall[] }
   | { readonly type: 'copy'; readonly header: boolean; readonly binary: boolean }
+  | { readonly type: 'copy-in' }
+  /** Made by whoever was handed in, before the statement that stands for it runs. */
+  | { readonly type: 'create-schema'; readonly schema: string; readonly ifNotExists: boolean }
   | { readonly type: 'declare'; readonly cursor: string }
   | { readonly type: 'fetch'; readonly cursor: string; readonly move: boolean }
   | { readonly type: 'close-cursor'; readonly cursor: string | null }

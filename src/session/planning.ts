@@ -92,6 +92,16 @@ export function planAnswer(verdict: AnswerVerdict, context: PlanContext): Plan {
       }
     case 'advisory-unlock-all':
       return { ...base, text: `select pg_catalog.void_in('') as ${quoteName(answer.column)}`, effect: { type: 'none' } }
+    case 'create-schema':
+      return { ...base, text: noOperation, effect: answer, tag: 'CREATE SCHEMA' }
+    case 'skip':
+      return {
+        ...base,
+        text: noOperation,
+        effect: { type: 'none' },
+        tag: answer.tag,
+        notices: [{ code: '01000', message: answer.message }],
+      }
     case 'fetch':
       return planFetch(answer, context)
     case 'transaction':
