@@ -1,7 +1,7 @@
 /** Who an HTTP request is from: its bearer token, on every request. RFC 6750, RFC 9728. */
 import { getOAuthProtectedResourceMetadataUrl } from '@modelcontextprotocol/server'
 import { type SqlError, toSqlError } from '../errors.ts'
-import { type Principal, scopes } from '../identity/principal.ts'
+import { type Principal, type Scope, scopes } from '../identity/principal.ts'
 import type { CallMeta } from './call-meta.ts'
 import { refuse } from './http-guard.ts'
 import type { Tool } from './tool.ts'
@@ -25,6 +25,8 @@ export interface HttpAuthOptions {
   readonly resource: () => string
   readonly authorizationServers: readonly string[]
 }
+
+const firstScope: Scope = 'data:read'
 
 export class HttpAuth {
   readonly #o: HttpAuthOptions
@@ -90,10 +92,11 @@ export class HttpAuth {
     }
   }
 
+  /** To whom has no token yet the scope is named to begin with: no more than reading needs. Calls ask for more. */
   #unauthorized(error: string | undefined, said: string): Response {
     const described =
       error === undefined
-        ? ''
+        ? `scope="${firstScope}", `
         : `error="${error}", error_description="${said.replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, ' ')}", `
     const challenge = `Bearer ${described}resource_metadata="${this.#metadataUrl}"`
     return refuse(401, said, { 'www-authenticate': challenge })

@@ -11,7 +11,7 @@ import {
 import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import { toSqlError } from '../errors.ts'
-import type { Principal } from '../identity/principal.ts'
+import { type Principal, scopesOfRole } from '../identity/principal.ts'
 import type { Log } from '../observe/log.ts'
 import { type CallMeta, readCallMeta } from './call-meta.ts'
 import type { Caller, Calls } from './calls.ts'
@@ -145,12 +145,16 @@ function isCall(json: unknown): boolean {
   return fieldOf(json, 'method') === 'tools/call'
 }
 
-/** A known tool that an access token does not reach: the client can ask for a wider one. An API key cannot be widened. */
+/**
+ * A known tool that an access token does not reach: the client can ask for a wider one. An API key cannot be widened, and
+ * no token gives what its user's role does not: the call itself says so, or the client would ask for ever.
+ */
 function scopeMissing(calls: Calls, principal: Principal, json: unknown) {
   if (!isCall(json) || (principal.via !== 'jwt' && principal.via !== 'introspection')) return undefined
   const name = fieldOf(fieldOf(json, 'params'), 'name')
   const tool = typeof name === 'string' ? calls.find(name) : undefined
-  return tool === undefined || principal.scopes.has(tool.scope) ? undefined : tool
+  if (tool === undefined || principal.scopes.has(tool.scope)) return undefined
+  return scopesOfRole(principal.role).has(tool.scope) ? tool : undefined
 }
 
 function fieldOf(value: unknown, name: string): unknown {

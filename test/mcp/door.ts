@@ -28,6 +28,7 @@ export interface DoorOptions {
   readonly settings?: Partial<McpSettings>
   readonly issuers?: readonly IssuerOptions[]
   readonly trustedHosts?: readonly TrustedHost[]
+  readonly identity?: Parameters<typeof authenticatorOf>[2]
 }
 
 export const derive = (purpose: string) => Buffer.alloc(32, purpose)
@@ -38,6 +39,7 @@ export async function openDoor(o: DoorOptions = {}): Promise<Door> {
   const { authenticator, lastUses } = authenticatorOf(control, o.issuers ?? [], {
     freshMs: 1_000,
     trustedHosts: o.trustedHosts ?? [],
+    ...o.identity,
   })
   const faults: unknown[] = []
   const log = {

@@ -74,7 +74,7 @@ describe('a request without a good token', () => {
     const response = await post(ping)
     expect(response.status).toBe(401)
     expect(response.headers.get('www-authenticate')).toBe(
-      'Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"',
+      'Bearer scope="data:read", resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"',
     )
     const origin = new URL(door.mcp.url).origin
     for (const path of ['/.well-known/oauth-protected-resource', '/.well-known/oauth-protected-resource/mcp']) {

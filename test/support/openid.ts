@@ -32,6 +32,8 @@ export interface OpenId {
   readonly users: Map<string, OpenIdUser>
   /** Authorization code with PKCE, as an agent's host does it. @returns the access token */
   token(request: TokenRequest): Promise<string>
+  /** From here on this audience gets opaque tokens, for introspection, rather than JWTs. */
+  issueOpaque(audience: string): void
   /** RFC 7009. */
   revoke(token: string): Promise<void>
   /** Signs whatever it is told with the provider's own key. */
@@ -42,7 +44,8 @@ export interface OpenId {
   close(): Promise<void>
 }
 
-const agent = { id: 'agent', redirect: 'https://agent.test/callback' }
+/** Known to the provider, without a secret: what agents' hosts are. */
+export const agent = { id: 'agent', redirect: 'https://agent.test/callback' }
 const gate = { id: 'postern', secret: 'introspection: only/for postern' }
 const scopes = 'data:read schema:provision materialize:run materialize:configure knowledge:write admin'
 
@@ -74,6 +77,7 @@ export async function startOpenId(o: { readonly tokenTtlSeconds?: number } = {})
       else opaque.delete(request.audience)
       return authorize(issuer, request)
     },
+    issueOpaque: audience => void opaque.add(audience),
     revoke: async token => {
       await fetch(`${issuer}/token/revocation`, {
         method: 'POST',
@@ -168,7 +172,7 @@ interface GrantContext {
 async function authorize(issuer: string, o: TokenRequest): Promise<string> {
   const verifier = randomBytes(32).toString('base64url')
   const challenge = createHash('sha256').update(verifier).digest('base64url')
-  const code = await logIn(
+  const answered = await logIn(
     `${issuer}/auth?${new URLSearchParams({
       client_id: agent.id,
       response_type: 'code',
@@ -186,7 +190,7 @@ async function authorize(issuer: string, o: TokenRequest): Promise<string> {
       grant_type: 'authorization_code',
       client_id: agent.id,
       redirect_uri: agent.redirect,
-      code,
+      code: answered.get('code') ?? '',
       code_verifier: verifier,
       resource: o.audience,
     }),
@@ -196,8 +200,8 @@ async function authorize(issuer: string, o: TokenRequest): Promise<string> {
   return answer.access_token
 }
 
-/** Follows the redirects as a browser does, to the one that holds the code. */
-async function logIn(from: string): Promise<string> {
+/** Follows the redirects as a browser does. @returns what the one back to the agent says: the code, its issuer */
+export async function logIn(from: string): Promise<URLSearchParams> {
   const cookies = new Map<string, string>()
   let url = from
   for (let hops = 0; hops < 10; hops++) {
@@ -210,8 +214,7 @@ async function logIn(from: string): Promise<string> {
     const location = response.headers.get('location')
     if (location === null) throw new Error(`no way on from ${url}: ${response.status} ${await response.text()}`)
     const next = new URL(location, url)
-    const code = next.searchParams.get('code')
-    if (code !== null) return code
+    if (next.searchParams.has('code')) return next.searchParams
     if (next.searchParams.has('error')) throw new Error(next.searchParams.get('error_description') ?? 'refused')
     url = next.href
   }
