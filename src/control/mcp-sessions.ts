@@ -9,11 +9,22 @@ export interface McpSessionRow {
   readonly initialize: unknown
 }
 
-export async function saveMcpSession(pool: Pool, sessionId: string, row: McpSessionRow): Promise<void> {
+/** @param perPrincipalMax the principal's sessions beyond it are removed, those unused longest first */
+export async function saveMcpSession(
+  pool: Pool,
+  sessionId: string,
+  row: McpSessionRow,
+  perPrincipalMax: number,
+): Promise<void> {
   await pool.query(
-    `insert into postern.mcp_session (id_hash, principal_id, tenant_id, initialize) values ($1, $2, $3, $4)
+    `with surplus as (
+       select id_hash from postern.mcp_session where principal_id = $2 order by last_seen_at desc offset $5 - 1
+     ), removed as (
+       delete from postern.mcp_session where id_hash in (select id_hash from surplus)
+     )
+     insert into postern.mcp_session (id_hash, principal_id, tenant_id, initialize) values ($1, $2, $3, $4)
      on conflict (id_hash) do update set last_seen_at = now()`,
-    [hashOf(sessionId), row.principalId, row.tenantId, JSON.stringify(row.initialize)],
+    [hashOf(sessionId), row.principalId, row.tenantId, JSON.stringify(row.initialize), perPrincipalMax],
   )
 }
 

@@ -89,6 +89,8 @@ export async function findOwnSchema(
 
 /** By handle (its id) or real name, within a tenant. */
 export async function findSchema(db: Db, tenantId: string, nameOrHandle: string): Promise<TenantSchemaRow | undefined> {
+  // No name is like that, and no text either.
+  if (nameOrHandle.includes('\0')) return undefined
   const [row] = (
     await db.query<Selected>(
       `${selectSchemas} where s.tenant_id = $1 and (s.name = $2 or s.id::text = lower($2)) order by s.id limit 1`,

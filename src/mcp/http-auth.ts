@@ -50,11 +50,15 @@ export class HttpAuth {
     return Response.json(body, { headers: { 'access-control-allow-origin': '*', 'cache-control': 'max-age=300' } })
   }
 
+  /** What a request without a token is answered with, before anything of it is read. */
+  refuseNobody(request: Request): Response | undefined {
+    return tokenOf(request) === undefined ? this.#nobody() : undefined
+  }
+
   /** The principal of this request, or the answer that refuses it. */
   async authenticate(request: Request, meta: CallMeta, address: string): Promise<Principal | Response> {
-    const token = /^Bearer +([\w\-.~+/]+=*)$/i.exec(request.headers.get('authorization') ?? '')?.[1]
-    if (token === undefined)
-      return this.#unauthorized(undefined, 'send Authorization: Bearer with an API key or an access token')
+    const token = tokenOf(request)
+    if (token === undefined) return this.#nobody()
     const { authenticator } = this.#o
     const audience = this.#o.resource()
     try {
@@ -92,6 +96,10 @@ export class HttpAuth {
     }
   }
 
+  #nobody(): Response {
+    return this.#unauthorized(undefined, 'send Authorization: Bearer with an API key or an access token')
+  }
+
   /** To whom has no token yet the scope is named to begin with: no more than reading needs. Calls ask for more. */
   #unauthorized(error: string | undefined, said: string): Response {
     const described =
@@ -101,6 +109,10 @@ export class HttpAuth {
     const challenge = `Bearer ${described}resource_metadata="${this.#metadataUrl}"`
     return refuse(401, said, { 'www-authenticate': challenge })
   }
+}
+
+function tokenOf(request: Request): string | undefined {
+  return /^Bearer +([\w\-.~+/]+=*)$/i.exec(request.headers.get('authorization') ?? '')?.[1]
 }
 
 function retryAfterS(error: SqlError): number {

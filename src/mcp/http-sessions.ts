@@ -9,13 +9,13 @@ import {
   saveMcpSession,
   touchMcpSessions,
 } from '../control/mcp-sessions.ts'
-import { SqlError } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Log } from '../observe/log.ts'
 import { refuse } from './http-guard.ts'
 
 const sweepEveryMs = 30_000
 const idBytes = 24
+const initializeMaxChars = 16 * 1024
 
 export interface HttpSessionsOptions {
   readonly control: Pool
@@ -45,7 +45,7 @@ export class HttpSessions {
   readonly #timer: NodeJS.Timeout
   #touched = new Set<string>()
   /** Being taken up from their rows. */
-  readonly #taking = new Map<string, Promise<HttpSession>>()
+  readonly #taking = new Map<string, Promise<HttpSession | Response>>()
 
   constructor(options: HttpSessionsOptions) {
     this.#o = options
@@ -98,12 +98,14 @@ export class HttpSessions {
   async #begin(principal: Principal, body: unknown): Promise<HttpSession | Response> {
     const initialize = initializeParams(body)
     if (initialize === undefined) return refuse(400, 'Mcp-Session-Id is missing: begin with initialize')
-    this.#makeRoom(principal)
+    // It is kept for as long as the session.
+    if (!isShort(initialize)) return refuse(400, `initialize: its params have at most ${initializeMaxChars} characters`)
     const id = randomBytes(idBytes).toString('base64url')
     const session = await this.#open(id, principal)
-    this.#sessions.set(id, session)
+    if (!this.#admit(session)) return tooMany()
+    const row = { principalId: principal.id, tenantId: principal.tenant, initialize }
     try {
-      await saveMcpSession(this.#o.control, id, { principalId: principal.id, tenantId: principal.tenant, initialize })
+      await saveMcpSession(this.#o.control, id, row, this.#o.sessionsPerPrincipalMax)
     } catch (error) {
       this.#o.log.warn({ error }, 'an MCP session could not be stored: it is known to this instance alone')
     }
@@ -139,14 +141,12 @@ export class HttpSessions {
     }
   }
 
-  async #takeUp(id: string, principal: Principal, initialize: unknown): Promise<HttpSession> {
+  async #takeUp(id: string, principal: Principal, initialize: unknown): Promise<HttpSession | Response> {
     const already = this.#sessions.get(id)
     if (already !== undefined) return already
-    this.#makeRoom(principal)
     const session = await this.#open(id, principal)
     await replay(session.transport, initialize)
-    this.#sessions.set(id, session)
-    return session
+    return this.#admit(session) ? session : tooMany()
   }
 
   async #open(id: string, principal: Principal): Promise<HttpSession> {
@@ -160,15 +160,24 @@ export class HttpSessions {
     return { id, principal, transport, server, lastSeenAtMs: this.#o.now(), busy: 0 }
   }
 
-  /** @throws never: whoever is new takes the place of the one unused longest */
-  #makeRoom(principal: Principal): void {
+  /** Whoever is new takes the place of the one unused longest. False: all are at work. */
+  #admit(session: HttpSession): boolean {
     const { sessionsMax, sessionsPerPrincipalMax } = this.#o
-    const own = [...this.#sessions.values()].filter(session => session.principal.id === principal.id)
-    if (own.length >= sessionsPerPrincipalMax) void this.#close(own[0]!)
-    if (this.#sessions.size < sessionsMax) return
-    const idle = [...this.#sessions.values()].find(session => session.busy === 0)
-    if (idle === undefined) throw new SqlError({ code: '53300', message: 'too many MCP sessions are open' })
-    void this.#close(idle)
+    const all = [...this.#sessions.values()]
+    const own = all.filter(({ principal }) => principal.id === session.principal.id)
+    const leaving =
+      own.length >= sessionsPerPrincipalMax
+        ? own[0]
+        : all.length >= sessionsMax
+          ? all.find(({ busy }) => busy === 0)
+          : undefined
+    if (leaving !== undefined) void this.#close(leaving)
+    else if (all.length >= sessionsMax) {
+      void session.server.close()
+      return false
+    }
+    this.#sessions.set(session.id, session)
+    return true
   }
 
   async #forget(id: string): Promise<void> {
@@ -189,6 +198,18 @@ export class HttpSessions {
 
 function notThere(): Response {
   return refuse(404, 'there is no such session: begin anew with initialize')
+}
+
+function tooMany(): Response {
+  return refuse(503, 'too many MCP sessions are open', { 'retry-after': '5' })
+}
+
+function isShort(initialize: unknown): boolean {
+  try {
+    return JSON.stringify(initialize).length <= initializeMaxChars
+  } catch {
+    return false // nested too deeply to be written
+  }
 }
 
 function initializeParams(body: unknown): unknown {

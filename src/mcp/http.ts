@@ -98,6 +98,8 @@ export function createHttpApp(parts: HttpParts): HttpApp {
 type Modern = ReturnType<typeof createMcpHandler>['fetch']
 
 async function answer(parts: HttpParts, modern: Modern, request: Request, address: string): Promise<Response> {
+  const nobody = parts.auth.refuseNobody(request)
+  if (nobody !== undefined) return nobody
   const body = await readBody(request, parts.requestMaxBytes)
   if (body instanceof Response) return body
   let meta: CallMeta
