@@ -9,6 +9,7 @@ import { schemaFaults } from './config/faults.ts'
 import { identity } from './config/identity.ts'
 import { type Environment, overlay, readConfigFile, readEnvironment } from './config/layers.ts'
 import { type Leaf, leavesOf } from './config/leaves.ts'
+import { materializeConfig } from './config/materialize.ts'
 import { mcp } from './config/mcp.ts'
 import { ratesSettings, redisSettings } from './config/rates.ts'
 import { schemasConfig } from './config/schemas.ts'
@@ -177,6 +178,7 @@ export const configSchema = z.strictObject({
   rates: ratesSettings,
   redis: redisSettings,
   schemas: schemasConfig.prefault({}),
+  materialize: materializeConfig.prefault({}),
   catalog: catalogConfig.prefault({}),
   semantic: semanticConfig.prefault({}),
   audit: audit.prefault({}),

@@ -1,9 +1,11 @@
 /** The pipelines of a tenant: those of the registry that he has connectors for. */
-import type { Pool } from 'pg'
+import type { ClientBase, Pool } from 'pg'
 import { type ConnectorRow, listConnectors } from '../control/connectors.ts'
-import { type Knobs, listPipelineConfigs } from '../control/pipelines.ts'
+import { type Knobs, listPipelineConfigs, setPipelineKnobs } from '../control/pipelines.ts'
 import { lastRuns, type RunState } from '../control/runs.ts'
 import { SqlError } from '../errors.ts'
+import { connectorNextStep } from './connector-auth.ts'
+import { checkPipelineKnobs, pipelineKnobsSchema } from './knobs.ts'
 import type { PipelineDefinition, PipelineRegistry } from './registry.ts'
 
 /** A pipeline as a tenant has it. */
@@ -15,38 +17,82 @@ export interface PipelineRow extends PipelineDefinition {
     readonly name: string
     readonly state: ConnectorRow['state']
     readonly knobs: Knobs
+    /** What has to be done before it can be used; null: nothing. */
+    readonly nextStep: string | null
   }[]
   readonly lastRun: { readonly id: string; readonly state: RunState; readonly endedAt: Date | null } | null
 }
 
 interface Known {
-  readonly control: Pool
+  readonly control: Pool | ClientBase
   readonly registry: PipelineRegistry
 }
 
 export async function listPipelines({ control, registry }: Known, tenantId: string): Promise<readonly PipelineRow[]> {
+  await registry.refresh()
   const connectors = await listConnectors(control, tenantId)
   const configs = await listPipelineConfigs(control, tenantId)
   const runs = await lastRuns(control, tenantId)
   const types = new Set(connectors.map(({ type }) => type))
   return registry
     .pipelines()
-    .filter(({ connectorType }) => types.has(connectorType))
+    .filter(({ connectorType }) => connectorType !== null && types.has(connectorType))
     .map(definition => {
+      const type = registry.connectorType(definition.connectorType ?? '')
       const run = runs.find(({ pipeline }) => pipeline === definition.name)
       return {
-        ...definition,
-        knobs: registry.connectorType(definition.connectorType)?.knobs ?? null,
+        ...summaryOf(definition),
+        knobs: type === undefined ? null : pipelineKnobsSchema(type, definition),
         connectors: connectors
           .filter(({ type }) => type === definition.connectorType)
           .map(({ id, name, state }) => ({
             name,
             state,
+            nextStep:
+              state === 'connected' ? null : connectorNextStep(name, state === 'not_connected' ? 'missing' : state),
             knobs: configs.find(one => one.connectorId === id && one.pipeline === definition.name)?.knobs ?? {},
           })),
         lastRun: run === undefined ? null : { id: run.id, state: run.state, endedAt: run.endedAt },
       }
     })
+}
+
+/** What is shown, and no more of what its file says. */
+function summaryOf({
+  name,
+  description,
+  version,
+  connectorType,
+  entities,
+  schedule,
+  fault,
+  ...rest
+}: PipelineDefinition) {
+  const sources = rest.sources.map(({ name, table, mode }) => ({ name, table, mode }))
+  return { name, description, version, connectorType, sources, entities, schedule, fault }
+}
+
+/**
+ * Replaces what is set for a connector of a pipeline.
+ * @throws SqlError 42704 for pipeline or connector, 22023 for settings that its type does not allow
+ */
+export async function configurePipeline(
+  known: Known,
+  tenantId: string,
+  wanted: {
+    readonly pipeline: string
+    readonly connector?: string | undefined
+    readonly knobs: Knobs
+    readonly by: string
+  },
+): Promise<{ readonly pipeline: string; readonly connector: string; readonly knobs: Knobs }> {
+  const { definition, connector } = await choosePipeline(known, tenantId, wanted)
+  const type = known.registry.connectorType(connector.type)
+  if (type === undefined) throw missing('connector type', connector.type)
+  const { pipeline, knobs, by } = wanted
+  checkPipelineKnobs(type, definition, connector.knobs, knobs)
+  await setPipelineKnobs(known.control, { connectorId: connector.id, pipeline, knobs, by })
+  return { pipeline, connector: connector.name, knobs }
 }
 
 /**
@@ -58,6 +104,7 @@ export async function choosePipeline(
   tenantId: string,
   wanted: { readonly pipeline: string; readonly connector?: string | undefined },
 ): Promise<{ readonly definition: PipelineDefinition; readonly connector: ConnectorRow }> {
+  await registry.refresh()
   const definition = registry.pipelines().find(({ name }) => name === wanted.pipeline)
   const connectors = (await listConnectors(control, tenantId)).filter(({ type }) => type === definition?.connectorType)
   const [only, second] = connectors

@@ -13,7 +13,6 @@ import { SqlError } from '../errors.ts'
 import { createParser, type Parser } from '../guard/parse.ts'
 import { VerdictCache } from '../guard/verdict-cache.ts'
 import type { Principal } from '../identity/principal.ts'
-import { emptyRegistry } from '../materialize/registry.ts'
 import { Runs } from '../materialize/runs.ts'
 import { Schemas } from '../materialize/schemas.ts'
 import type { Log } from '../observe/log.ts'
@@ -25,6 +24,7 @@ import { openAudit } from './audit.ts'
 import { Databases } from './databases.ts'
 import { type Identity, openIdentity } from './identity.ts'
 import { openCallLimiter } from './rates.ts'
+import { openRegistry } from './registry.ts'
 import { Revocations } from './revocations.ts'
 import { noteSchemaUses } from './schema-uses.ts'
 import { schemaParts } from './schemas.ts'
@@ -159,7 +159,7 @@ function openAgents(config: Config, stores: Stores, { schemas, services, parser,
       catalog,
       knowledge: new KnowledgeBase({ control, parser, administrationOf }),
       schemas,
-      runs: new Runs({ control, schemas, registry: emptyRegistry, materializer: undefined }),
+      runs: new Runs({ control, schemas, registry: openRegistry(config), materializer: undefined }),
       limiter,
     },
     doors: [callers, readers],

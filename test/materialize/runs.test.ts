@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { addConnector } from '../../src/control/connectors.ts'
 import { endRun, enterPhase, renewLease } from '../../src/control/runs.ts'
-import type { PipelineRegistry } from '../../src/materialize/registry.ts'
-import { emptyRegistry } from '../../src/materialize/registry.ts'
+import { type PipelineRegistry, Registry } from '../../src/materialize/registry.ts'
 import { type Materializer, Runs } from '../../src/materialize/runs.ts'
 import { migrateQueue } from '../../src/worker/queue.ts'
 import { codeOf, type Stand, stand } from './stand.ts'
@@ -18,6 +17,7 @@ const shop = {
   fault: null,
 }
 const registry: PipelineRegistry = {
+  refresh: async () => {},
   pipelines: () => [
     shop,
     { ...shop, name: 'broken', fault: 'line 3: no such key' },
@@ -29,11 +29,10 @@ const registry: PipelineRegistry = {
           name,
           knobs: {
             type: 'object',
-            properties: {
-              entities: { type: 'array', items: { enum: ['orders', 'customers'] } },
-              since: { type: 'string', format: 'date' },
-            },
+            properties: { since: { type: 'string', format: 'date' } },
+            required: [],
           },
+          fixed: [],
         }
       : undefined,
 }
@@ -69,7 +68,12 @@ describe('pipelines', () => {
       { name: 'shop', knobs: { type: 'object' }, connectors: [{ name: 'webshop', knobs: {} }], lastRun: null },
       { name: 'broken', fault: 'line 3: no such key' },
     ])
-    const none = new Runs({ control: control.service, schemas, registry: emptyRegistry, materializer: undefined })
+    const none = new Runs({
+      control: control.service,
+      schemas,
+      registry: new Registry({ connectorsDirs: [], pipelinesDir: '/nowhere' }),
+      materializer: undefined,
+    })
     expect(await none.pipelines(alice)).toEqual([])
     expect(await codeOf(none.start(alice, { pipeline: 'shop', database: acme.database(alice), schema: 'crm' }))).toBe(
       '42704',

@@ -1,5 +1,5 @@
 /** A pipeline of the tests, and a worker whose steps the test says. */
-import type { ConnectorType, PipelineDefinition, PipelineRegistry } from '../../src/materialize/registry.ts'
+import type { PipelineDefinition, PipelineRegistry } from '../../src/materialize/registry.ts'
 
 const pipeline: PipelineDefinition = {
   name: 'orders',
@@ -14,12 +14,14 @@ const pipeline: PipelineDefinition = {
 
 const broken: PipelineDefinition = { ...pipeline, name: 'broken', fault: 'pipelines/broken.yml:3: sources is missing' }
 
-const shop: ConnectorType = {
+const shop = {
   name: 'shop',
-  knobs: { type: 'object', properties: { since: { type: 'string' } }, additionalProperties: false },
+  knobs: { type: 'object' as const, properties: { since: { type: 'string' as const } }, required: [] },
+  fixed: [],
 }
 
 export const registry: PipelineRegistry = {
+  refresh: async () => {},
   pipelines: () => [pipeline, broken],
   connectorType: name => (name === shop.name ? shop : undefined),
 }

@@ -17,7 +17,7 @@ import { type DemoTenant, seedDemo } from '../../src/embedded/demo.ts'
 import { createParser } from '../../src/guard/parse.ts'
 import { VerdictCache } from '../../src/guard/verdict-cache.ts'
 import { type Principal, principalOf } from '../../src/identity/principal.ts'
-import { emptyRegistry } from '../../src/materialize/registry.ts'
+import { Registry } from '../../src/materialize/registry.ts'
 import { Runs, type RunsOptions } from '../../src/materialize/runs.ts'
 import { Schemas } from '../../src/materialize/schemas.ts'
 import type { ToolServices } from '../../src/mcp/tool.ts'
@@ -56,7 +56,10 @@ const server = 'test'
 export async function openWorld(
   tenants: readonly string[],
   tenantSchemas: readonly string[] = ['crm', 'odd'],
-  loading: Pick<RunsOptions, 'registry' | 'materializer'> = { registry: emptyRegistry, materializer: undefined },
+  loading: Pick<RunsOptions, 'registry' | 'materializer'> = {
+    registry: new Registry({ connectorsDirs: [], pipelinesDir: '/nowhere' }),
+    materializer: undefined,
+  },
 ): Promise<World> {
   const control = await freshControl()
   const { administration, service } = control

@@ -19,7 +19,9 @@ const pipelineFacts = z.strictObject({
   entities: z.array(z.string()),
   knobs: knobValues.optional().describe('JSON schema of configure_pipeline.knobs'),
   schedule: z.string().optional(),
-  connectors: z.array(z.strictObject({ name: z.string(), state: z.string(), knobs: knobValues })),
+  connectors: z.array(
+    z.strictObject({ name: z.string(), state: z.string(), knobs: knobValues, next_step: z.string().optional() }),
+  ),
   last_run: z.strictObject({ id: z.string(), state: z.string(), ended_at: z.string().optional() }).optional(),
 })
 
@@ -75,7 +77,12 @@ function factsOf(row: PipelineRow): PipelineFacts {
     entities: [...row.entities],
     knobs: row.knobs === null ? undefined : knobValues.parse(row.knobs),
     schedule: row.schedule ?? undefined,
-    connectors: row.connectors.map(({ name, state, knobs }) => ({ name, state, knobs: knobValues.parse(knobs) })),
+    connectors: row.connectors.map(({ name, state, knobs, nextStep }) => ({
+      name,
+      state,
+      knobs: knobValues.parse(knobs),
+      next_step: flat(nextStep),
+    })),
     last_run:
       row.lastRun === null
         ? undefined
@@ -92,7 +99,9 @@ function linesOf(facts: PipelineFacts): string[] {
     ...(facts.entities.length === 0 ? [] : [`  entities ${facts.entities.map(name => oneLine(name)).join(', ')}`]),
     ...(facts.knobs === undefined ? [] : [`  knobs ${oneLine(JSON.stringify(facts.knobs), Number.MAX_SAFE_INTEGER)}`]),
     ...(facts.schedule === undefined ? [] : [`  schedule ${oneLine(facts.schedule)}`]),
-    ...facts.connectors.map(({ name, state, knobs }) => `  connector ${cells(name, state, JSON.stringify(knobs))}`),
+    ...facts.connectors.map(
+      ({ name, state, knobs, next_step }) => `  connector ${cells(name, state, JSON.stringify(knobs), next_step)}`,
+    ),
     ...(run === undefined ? [] : [`  last run ${cells(run.id, run.state, run.ended_at)}`]),
   ]
 }
