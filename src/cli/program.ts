@@ -4,6 +4,7 @@ import { auditCommand } from './audit.ts'
 import { checkCommand } from './check.ts'
 import { type Cli, describeCommand } from './command.ts'
 import { configCommand } from './config.ts'
+import { connectorCommand } from './connector.ts'
 import { databaseCommand } from './database.ts'
 import { doctorCommand } from './doctor.ts'
 import { gatewayCommand } from './gateway.ts'
@@ -13,6 +14,7 @@ import { knowledgeCommand } from './knowledge.ts'
 import { limitsCommand } from './limits.ts'
 import { mcpCommand } from './mcp.ts'
 import { migrateCommand } from './migrate.ts'
+import { pipelineCommand } from './pipeline.ts'
 import { policyCommand } from './policy.ts'
 import { queryCommand } from './query.ts'
 import { schemaCommand } from './schema.ts'
@@ -34,6 +36,8 @@ const commands = [
   databaseCommand,
   serverCommand,
   schemaCommand,
+  connectorCommand,
+  pipelineCommand,
   userCommand,
   keyCommand,
   tokenCommand,
