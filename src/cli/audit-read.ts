@@ -13,6 +13,7 @@ import {
   type RefusalGroup,
   searchLog,
 } from '../audit/log-rows.ts'
+import type { AuditKind } from '../audit/record.ts'
 import { withLog } from './audit-owner.ts'
 import { type Cli, describeCommand, type Run, runCommand } from './command.ts'
 
@@ -138,12 +139,19 @@ function withFilter(command: Command): Command {
       new Option('--since <time>', '2026-01-31, 2026-01-31T12:00Z, or so long ago: 15m, 2h, 7d').argParser(parseTime),
     )
     .addOption(new Option('--until <time>', 'the same; what is as late is left out').argParser(parseTime))
-    .option('--kind <kind>', 'statement, tool-call, login, refusal, administration')
-    .option('--sqlstate <code>', 'that ended with it: 42501')
+    .addOption(new Option('--kind <kind>', 'of this kind').choices(kinds))
+    .addOption(new Option('--sqlstate <code>', 'that ended with it: 42501').argParser(parseSqlstate))
     .option('--verdict <verdict>', 'run, rewritten, answer, refuse, done …')
     .option('--tool <name>', 'calls of this MCP tool')
     .option('--relation <name>', 'that touched it: public.orders, or orders')
     .option('--text <words>', 'that have this in the statement, reason or detail')
+}
+
+const kinds: readonly AuditKind[] = ['statement-start', 'statement', 'tool-call', 'login', 'refusal', 'administration']
+
+function parseSqlstate(text: string): string {
+  if (/^[0-9A-Z]{5}$/.test(text)) return text
+  throw new InvalidArgumentError('It has five digits or capital letters: 42501.')
 }
 
 const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }

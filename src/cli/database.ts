@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { type DatabaseRow, findDatabase, listDatabases } from '../control/database-rows.ts'
 import { setDatabaseDisabled } from '../control/databases.ts'
+import { findTenant } from '../control/tenants.ts'
 import type { SuperuserTask } from '../provision/managed.ts'
 import { doSuperuserTasks, embeddedServer } from '../serve/embedded-server.ts'
 import { createManaged, dropRow } from '../serve/provisioning.ts'
@@ -81,6 +82,7 @@ function list(cli: Cli): Command {
   return command.action((options: { tenant?: string }) =>
     runCommand(cli, command, run =>
       withStores(run, async stores => {
+        if (options.tenant !== undefined) await findTenant(stores.control, options.tenant)
         const rows = await listDatabases(stores.control, options.tenant)
         const header = ['database', 'kind', 'real name', 'server', 'schemas', 'state']
         run.terminal.answer(rows.map(shownDatabase), () => run.terminal.table(header, rows.map(describe)))

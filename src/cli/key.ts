@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type ApiKeyRow, addApiKey, listApiKeys, revokeApiKey } from '../control/api-keys.ts'
+import { findTenant } from '../control/tenants.ts'
 import { makeApiKey } from '../identity/api-keys.ts'
 import type { Scope } from '../identity/principal.ts'
 import { parseLogin, withStores } from './administer.ts'
@@ -59,6 +60,7 @@ function list(cli: Cli): Command {
   return command.action((options: { tenant?: string }) =>
     runCommand(cli, command, run =>
       withStores(run, async stores => {
+        if (options.tenant !== undefined) await findTenant(stores.control, options.tenant)
         const rows = await listApiKeys(stores.control, options.tenant)
         run.terminal.answer(rows, () =>
           run.terminal.table(['key', 'user', 'name', 'scopes', 'state', 'last used'], rows.map(describe)),

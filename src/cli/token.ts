@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { makeId } from '../control/ids.ts'
 import { renewSigningKey } from '../control/signing-keys.ts'
+import { findTenant } from '../control/tenants.ts'
 import { addUserToken, listUserTokens, revokeUserToken, type UserTokenRow } from '../control/user-tokens.ts'
 import { makeSigningPair, signUserToken } from '../identity/own-tokens.ts'
 import type { Scope } from '../identity/principal.ts'
@@ -80,6 +81,7 @@ function list(cli: Cli): Command {
   return command.action((options: { tenant?: string }) =>
     runCommand(cli, command, run =>
       withStores(run, async stores => {
+        if (options.tenant !== undefined) await findTenant(stores.control, options.tenant)
         const rows = await listUserTokens(stores.control, options.tenant)
         run.terminal.answer(rows, () => run.terminal.table(['token', 'user', 'scopes', 'state'], rows.map(describe)))
       }),

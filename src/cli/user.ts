@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Argument, type Command, Option } from 'commander'
+import { findTenant } from '../control/tenants.ts'
 import {
   addUser,
   listUsers,
@@ -92,6 +93,7 @@ function list(cli: Cli): Command {
   return command.action((options: { tenant?: string }) =>
     runCommand(cli, command, run =>
       withStores(run, async stores => {
+        if (options.tenant !== undefined) await findTenant(stores.control, options.tenant)
         const rows = await listUsers(stores.control, options.tenant)
         run.terminal.answer(rows, () => run.terminal.table(['user', 'role', 'kind', 'state'], rows.map(describe)))
       }),

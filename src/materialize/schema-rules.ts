@@ -41,7 +41,7 @@ export function missing(nameOrHandle: string): SqlError {
   return new SqlError({
     code: '3F000',
     message: `there is no provisioned schema ${JSON.stringify(nameOrHandle)}`,
-    hint: 'list_schemas shows yours.',
+    hint: 'list_schemas, or "postern schema list", shows those there are.',
   })
 }
 

@@ -59,6 +59,11 @@ export async function inspectTarget(target: TargetUrl, connectTimeoutMs: number)
   }
 }
 
+const hints: Readonly<Record<string, string>> = {
+  '08001': 'Are the host and the port in the address right, and does Postgres listen there?',
+  '3D000': 'The address ends with the name of the database; without one it is the name of the user.',
+}
+
 async function connect(target: TargetUrl, connectTimeoutMs: number) {
   const { address, dbname, login, password, shown } = target
   try {
@@ -78,7 +83,7 @@ async function connect(target: TargetUrl, connectTimeoutMs: number) {
     const detail = error.detail ?? (error.cause instanceof Error ? error.cause.message : undefined)
     const refused = error.code.startsWith('28') && error.cause !== undefined
     const message = refused ? `the server refuses login "${login}"` : error.message
-    const hint = error.hint ?? (refused ? 'Are the login and the password in the address right?' : undefined)
+    const hint = error.hint ?? (refused ? 'Are the login and the password in the address right?' : hints[error.code])
     throw new SqlError({ ...error.fields(), message: `${shown}: ${message}`, detail, hint, cause: undefined })
   }
 }

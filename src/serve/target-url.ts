@@ -37,8 +37,7 @@ export function parseTargetUrl(text: string): TargetUrl {
   if (host === '') throw bad('names no host', 'Write postgres://user:password@host:5432/database.')
   if (host.includes(',')) throw bad('names several hosts', 'Name the one that may be asked, a replica for choice.')
   if (login === '') throw bad('names no user', 'Write postgres://user:password@host:5432/database.')
-  if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw bad('has no usable port', 'It is a number from 1 to 65535.')
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw noPort()
   return {
     address: { host, port, tlsMode: tlsModeOf(parameters, host), tlsCa: tlsCaOf(parameters) },
     dbname,
@@ -60,6 +59,8 @@ function split(text: string): { url: URL; host: string; parameters: ReadonlyMap<
   if (match === null)
     throw bad('is none that begins with postgres://', 'Write postgres://user:password@host:5432/database.')
   const [, credentials = '', host = '', rest = ''] = match
+  const [, portPart] = /^:(\d+)(?:[/?#]|$)/.exec(rest) ?? []
+  if (Number(portPart ?? '5432') > 65_535) throw noPort()
   const stand = `postgres://${credentials}stand-in${rest}`
   if (!URL.canParse(stand))
     throw bad('cannot be read', 'Percent-encode what is special in the user, password and database name.')
@@ -106,6 +107,10 @@ function unknown(name: string): SqlError {
   const meant = nearest(name, known)
   const hint = meant === undefined ? `Known are: ${known.join(', ')}.` : `Did you mean ${meant}?`
   return bad(`has the unknown parameter ${JSON.stringify(name)}`, hint)
+}
+
+function noPort(): SqlError {
+  return bad('has no usable port', 'It is a number from 1 to 65535.')
 }
 
 function bad(fault: string, hint: string, cause?: unknown): SqlError {
