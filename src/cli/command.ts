@@ -29,7 +29,13 @@ export interface Cli {
 export function describeCommand(name: string, summary: string, examples: readonly string[]): Command {
   const command = new Command(name).description(summary).configureHelp({ showGlobalOptions: true })
   if (examples.length === 0) return command
-  return command.addHelpText('after', `\nExamples:\n${examples.map(example => `  $ postern ${example}`).join('\n')}`)
+  return command.addHelpText('after', `\nExamples:\n${examples.map(showExample).join('\n')}`)
+}
+
+/** What begins with a variable is a whole line of the shell's, what begins with a space goes on with the one before. */
+function showExample(example: string): string {
+  if (example.startsWith(' ')) return `  ${example}`
+  return /^[A-Z_]+=/.test(example) ? `  $ ${example}` : `  $ postern ${example}`
 }
 
 /** `command`: done in a moment, it logs what went wrong alone. `screen`: it stays, standard error belongs to people. */

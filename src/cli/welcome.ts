@@ -14,8 +14,15 @@ export function welcome(run: Run, serving: Serving, env: DemoEnv | undefined): v
     ...served.proof(),
   }))
   const { host } = config.gateway
+  const mcp = serving.mcp === undefined ? null : (config.mcp.publicUrl ?? serving.mcp.url)
   terminal.answer(
-    { host, port: serving.gateway.port, demoEnv: env === undefined ? null : `${config.dataDir}/demo.env`, databases },
+    {
+      host,
+      port: serving.gateway.port,
+      mcp,
+      demoEnv: env === undefined ? null : `${config.dataDir}/demo.env`,
+      databases,
+    },
     () => {
       terminal.say('')
       for (const one of databases) {
@@ -25,7 +32,9 @@ export function welcome(run: Run, serving: Serving, env: DemoEnv | undefined): v
           terminal.say(style.yellow(`  ? ${name}: cannot be reached now; it is tried again when somebody asks for it`))
         else terminal.say(`  ${style.green('✓')} ${name}: attacked through its own login, all ${one.held} locks hold`)
       }
+      if (databases.length === 0) terminal.say('  No database yet: npx postern database add --help')
       if (env !== undefined) sayDemo(run, env)
+      else if (mcp !== null) terminal.say(`  Agents (MCP): ${mcp}, with an API key: npx postern key add --help`)
       const { rowsMax, statementTimeoutMs } = config.limits
       terminal.say('')
       terminal.say(
