@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { checkMachine } from '../serve/doctor-machine.ts'
+import { checkPeers } from '../serve/doctor-peers.ts'
 import { checkStores } from '../serve/doctor-stores.ts'
 import type { Finding } from '../serve/finding.ts'
 import { withStores } from './administer.ts'
@@ -16,7 +17,7 @@ export function doctorCommand(cli: Cli): Command {
 }
 
 async function doctor(run: Run): Promise<boolean> {
-  const findings: Finding[] = [...(await checkMachine(run.config))]
+  const findings: Finding[] = [...(await checkMachine(run.config)), ...(await checkPeers(run.config))]
   try {
     findings.push(
       ...(await withStores(run, (stores, administration) => checkStores(run.config, stores, administration))),

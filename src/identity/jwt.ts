@@ -129,7 +129,7 @@ function claimRefused(error: errors.JWTClaimValidationFailed) {
 }
 
 /** OpenID Connect Discovery 1.0, or RFC 8414 where the issuer is no OpenID provider. */
-async function discoverJwks(issuer: string): Promise<string> {
+export async function discoverJwks(issuer: string): Promise<string> {
   const url = new URL(issuer)
   const path = url.pathname === '/' ? '' : url.pathname.replace(/\/$/, '')
   const openid = `${url.origin}${path}/.well-known/openid-configuration`

@@ -1,4 +1,4 @@
-/** What the machine must give: Node, files, their room and rights, TLS files, the port. */
+/** What the machine must give: Node, files, their room and rights, TLS files, the ports. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { access, constants, stat, statfs } from 'node:fs/promises'
@@ -18,7 +18,8 @@ export async function checkMachine(config: Config): Promise<Finding[]> {
     await checkMasterKey(config),
     ...checkOpenFiles(config),
     checkTls(config),
-    await checkPort(config),
+    await checkPort('wire', config.gateway),
+    ...(config.mcp.enabled ? [await checkPort('MCP', config.mcp), ...checkMcpAddress(config)] : []),
   ]
 }
 
@@ -104,7 +105,7 @@ function checkTls(config: Config): Finding {
   const what = 'TLS'
   const { tls, host } = config.gateway
   if (tls.cert === null || tls.key === null) {
-    const local = /^(127\.|localhost$|::1$)/.test(host)
+    const local = isLocal(host)
     const found = local ? 'off; only this machine can connect' : `off, and ${host} can be reached from outside`
     return {
       what,
@@ -136,8 +137,18 @@ function checkTls(config: Config): Finding {
   }
 }
 
-function checkPort({ gateway: { host, port } }: Config): Promise<Finding> {
-  const what = `port ${port}`
+function checkMcpAddress({ mcp: { host, publicUrl } }: Config): Finding[] {
+  if (isLocal(host) || publicUrl !== null) return []
+  const mend = 'Set mcp.publicUrl to the https:// address that clients use, with a proxy that ends TLS there.'
+  return [{ what: 'mcp.publicUrl', state: 'fault', found: `not set, and ${host} can be reached from outside`, mend }]
+}
+
+function isLocal(host: string): boolean {
+  return /^(127\.|localhost$|::1$)/.test(host)
+}
+
+function checkPort(door: string, { host, port }: { readonly host: string; readonly port: number }): Promise<Finding> {
+  const what = `${door} port ${port}`
   return new Promise(resolve => {
     const probe = connect({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port, timeout: 2_000 })
     const end = (found: string) => {

@@ -10,6 +10,7 @@ import type { Stores } from './stores.ts'
 
 const clockDifferenceMaxMs = 5_000
 const majorMin = 14
+const lateAfter = '10 minutes'
 
 export async function checkStores(config: Config, stores: Stores, administration: Administration): Promise<Finding[]> {
   const databases = await listDatabases(stores.control)
@@ -17,6 +18,7 @@ export async function checkStores(config: Config, stores: Stores, administration
     await checkControl(stores.control),
     ...(await checkClock(stores.control)),
     await checkAuditLog(stores.control),
+    await checkQueue(stores.control),
   ]
   if (databases.length === 0)
     findings.push({ what: 'databases', state: 'doubt', found: 'none yet', mend: 'postern database add --help' })
@@ -70,6 +72,33 @@ async function checkAuditLog(control: Pool): Promise<Finding> {
       mend: 'revoke update, delete, truncate on postern.audit_log from postern_service',
     }
   return { what, state: 'good', found: 'may be added to and not changed' }
+}
+
+/** Workers are seen by the jobs that nobody takes: a worker looks every few seconds. */
+async function checkQueue(control: Pool): Promise<Finding> {
+  const what = 'job queue'
+  const made = await control.query<{ made: boolean }>(
+    `select pg_catalog.to_regclass('graphile_worker.jobs') is not null as made`,
+  )
+  if (made.rows[0]?.made !== true) return { what, state: 'fault', found: 'not made', mend: 'postern migrate' }
+  const answer = await control.query<{ waiting: number; late: number; failed: number }>(
+    `select count(*) filter (where attempts < max_attempts)::integer as waiting,
+       count(*) filter (where attempts = 0 and locked_at is null and run_at < pg_catalog.now() - $1::interval)::integer as late,
+       count(*) filter (where attempts >= max_attempts)::integer as failed
+     from graphile_worker.jobs`,
+    [lateAfter],
+  )
+  const { waiting, late, failed } = answer.rows[0]!
+  if (late > 0)
+    return {
+      what,
+      state: 'doubt',
+      found: `nobody takes its jobs: ${late} wait`,
+      mend: 'Run "postern up" or "postern worker".',
+    }
+  if (failed > 0)
+    return { what, state: 'doubt', found: `${failed} jobs failed for good`, mend: 'The log of the worker says why.' }
+  return { what, state: 'good', found: waiting === 0 ? 'empty' : `${waiting} jobs` }
 }
 
 async function checkDatabase(config: Config, administration: Administration, row: DatabaseRow): Promise<Finding> {
