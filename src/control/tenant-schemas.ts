@@ -170,6 +170,7 @@ export async function touchSchemas(db: Db, databaseId: string, names: readonly s
 
 /** Whether a database of the tenant was given with a schema of this name. */
 export async function isDatabasesOwn(db: Db, tenantId: string, name: string): Promise<boolean> {
+  if (name.includes('\0')) return false
   const found = await db.query('select from postern.database d where d.tenant_id = $1 and $2 = any (d.schemas)', [
     tenantId,
     name,

@@ -45,10 +45,11 @@ export function find(said: Said, path: ClaimPath): unknown {
   return value
 }
 
-/** Some name their users by numbers (GitHub). */
+/** Some name their users by numbers (GitHub). Half characters would all become one in the database. */
 function subjectOf(value: unknown): string {
   const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value
-  if (typeof text === 'string' && text !== '' && text.length <= subjectMaxChars && !text.includes('\0')) return text
+  const fits = typeof text === 'string' && text !== '' && text.length <= subjectMaxChars
+  if (fits && text.isWellFormed() && !text.includes('\0')) return text
   throw refused('the token does not say whose it is')
 }
 
