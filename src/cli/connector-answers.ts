@@ -48,7 +48,7 @@ function failureIn({ state }: ConnectorRow): AuthFailure | undefined {
 export function checkSettings(type: ConnectorType, knobs: ConnectorRow['knobs']): ConnectorRow['knobs'] {
   const whole = checkConnectorKnobs(type, knobs)
   const baseUrl = baseUrlOf(type, whole)
-  if (baseUrl !== null && !type.privateHosts) checkProviderUrl(baseUrl)
+  if (baseUrl !== null) checkProviderUrl(baseUrl, type.privateHosts)
   hostsOf(type, whole)
   return whole
 }

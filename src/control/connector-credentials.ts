@@ -1,5 +1,6 @@
 /** What a connector shows to its provider: sealed, one for each, and locked while it is made anew. */
-import type { ClientBase, Pool } from 'pg'
+import pg, { type ClientBase, type Pool } from 'pg'
+import { SqlError } from '../errors.ts'
 import type { ConnectorRow, NewCredential } from './connectors.ts'
 import { makeId } from './ids.ts'
 import type { Sealer } from './sealer.ts'
@@ -41,10 +42,16 @@ export async function readHeld(db: Pool | ClientBase, connectorId: string): Prom
   return { connector: { ...connector, id: ofConnector }, credential: held ? { id, kind, sealed } : null }
 }
 
-/** Whoever else would make a credential anew waits until this transaction ends. */
+/** Whoever else would make a credential anew waits until this transaction ends. @throws SqlError 55P03 where that takes too long */
 export async function lockCredential(client: ClientBase, connectorId: string, waitMaxMs: number): Promise<void> {
   await client.query(`select set_config('lock_timeout', $1, true)`, [String(waitMaxMs)])
-  await client.query('select id from postern.connector_credential where connector_id = $1 for update', [connectorId])
+  try {
+    await client.query('select id from postern.connector_credential where connector_id = $1 for update', [connectorId])
+  } catch (cause) {
+    if (!(cause instanceof pg.DatabaseError) || cause.code !== '55P03') throw cause
+    const message = "somebody else has been making this connector's credentials anew for too long"
+    throw new SqlError({ code: '55P03', message, hint: 'Try again in a moment.', cause })
+  }
 }
 
 /** In the place of the one before it. */

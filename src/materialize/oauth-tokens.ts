@@ -90,11 +90,13 @@ async function post(client: TokenClient, grant: Readonly<Record<string, string>>
   }
 }
 
-/** Over TLS, or on this machine: what goes there is a secret. @throws SqlError 22023 */
-export function checkProviderUrl(text: string): URL {
+/** Over TLS, or on this machine: what goes there is a secret. It holds none itself: it is shown. @throws SqlError 22023 */
+export function checkProviderUrl(text: string, plainToo = false): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url !== undefined && url.username + url.password !== '')
+    throw new SqlError({ code: '22023', message: 'an address holds no credentials: they are given apart, and sealed' })
   const local = url !== undefined && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && local)) return url
+  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && (local || plainToo))) return url
   throw new SqlError({ code: '22023', message: `the provider's address ${JSON.stringify(text)} is not https` })
 }
 

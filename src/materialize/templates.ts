@@ -56,12 +56,19 @@ function readValue(one: string, { knobs, config, watermark }: TemplateValues): u
   return from !== undefined && Object.hasOwn(from, key) ? from[key] : undefined
 }
 
+/** For a path: a value stays within its segment. @throws SqlError 22023 for one that would leave it */
+export function encodeSegment(value: string): string {
+  // Addresses are made without dot segments, however they are encoded (RFC 3986, section 5.2.4).
+  if (value !== '.' && value !== '..') return encodeURIComponent(value)
+  throw new SqlError({ code: '22023', message: `"${value}" cannot stand in an address` })
+}
+
 /**
  * An address, which may begin with a knob that is one; other knobs cannot leave their place in it.
  * @throws SqlError 22023 that names what has to be set
  */
 export function fillAddress(what: string, text: string, knobs: NonNullable<TemplateValues['knobs']>): string {
-  const filled = fillTemplate(text, { knobs }, (value, offset) => (offset === 0 ? value : encodeURIComponent(value)))
+  const filled = fillTemplate(text, { knobs }, (value, offset) => (offset === 0 ? value : encodeSegment(value)))
   if (filled !== undefined) return filled
   const unset = templateNames(text).filter(one => readValue(one, { knobs }) === undefined)
   throw new SqlError({ code: '22023', message: `${what} needs ${unset.join(', ')} to be set` })

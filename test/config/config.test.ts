@@ -107,7 +107,7 @@ describe('faults', () => {
       postern.yml:8: limits.rowMax: unknown key; did you mean limits.rowsMax?
       postern.yml:11: log.level: must be one of debug, info, warn, error
       postern.yml:5: pord: unknown key; did you mean gateway.port?
-      postern.yml:6: zebra: unknown key; known here: dataDir, masterKey, masterKeyPrevious, control, gateway, pool, limits, rates, redis, schemas, catalog, semantic, audit, log, identity, mcp"
+      postern.yml:6: zebra: unknown key; known here: dataDir, masterKey, masterKeyPrevious, control, gateway, pool, limits, rates, redis, schemas, materialize, catalog, semantic, audit, log, identity, mcp"
     `)
   })
 

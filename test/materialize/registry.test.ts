@@ -6,7 +6,7 @@ import { baseUrlOf, hostsOf, parseConnectorType } from '../../src/materialize/co
 import { checkConnectorKnobs, checkPipelineKnobs, effectiveKnobs } from '../../src/materialize/knobs.ts'
 import { Registry } from '../../src/materialize/registry.ts'
 import { scheduleFault } from '../../src/materialize/schedule.ts'
-import { fillTemplate } from '../../src/materialize/templates.ts'
+import { encodeSegment, fillTemplate } from '../../src/materialize/templates.ts'
 
 const shipped = join(import.meta.dirname, '../../connectors')
 let folder: string
@@ -114,6 +114,8 @@ describe('a connector type', () => {
     expect(knobs).toEqual({ domain: 'demo', server: 'https://www.commcarehq.org' })
     expect(baseUrlOf(type, knobs)).toBe('https://www.commcarehq.org/a/demo/api')
     expect(hostsOf(type, knobs)).toEqual(['www.commcarehq.org'])
+    expect(() => baseUrlOf(type, { ...knobs, domain: '..' })).toThrow(/cannot stand in an address/)
+    expect(baseUrlOf(type, { ...knobs, domain: '../x?y' })).toBe('https://www.commcarehq.org/a/..%2Fx%3Fy/api')
     expect(() => checkConnectorKnobs(type, {})).toThrow(/domain/)
     expect(() => checkConnectorKnobs(type, { domain: '../x' })).toThrow(/domain/)
     const visits = { entities: ['visits'] }
@@ -139,7 +141,7 @@ describe('a connector type', () => {
 
 test('a template takes the first that is set, and nothing where none is', () => {
   const values = { knobs: { a: 'x/y', empty: '' }, config: { list: [1, 2] }, watermark: 7 }
-  expect(fillTemplate('/p/{{ knobs.a }}', values, encodeURIComponent)).toBe('/p/x%2Fy')
+  expect(fillTemplate('/p/{{ knobs.a }}', values, encodeSegment)).toBe('/p/x%2Fy')
   expect(fillTemplate('{{ watermark | knobs.a }}', values)).toBe('7')
   expect(fillTemplate('{{ knobs.empty | knobs.a }}', values)).toBe('x/y')
   expect(fillTemplate('{{ config.list }}', values)).toBe('[1,2]')

@@ -46,6 +46,8 @@ export interface OpenId {
 
 /** Known to the provider, without a secret: what agents' hosts are. */
 export const agent = { id: 'agent', redirect: 'https://agent.test/callback' }
+/** On its user's machine; gets refresh tokens that are good for one use each. */
+export const nativeClient = { id: 'connector', secret: 'client: secret/of the connector' }
 const gate = { id: 'postern', secret: 'introspection: only/for postern' }
 const scopes = 'data:read schema:provision materialize:run materialize:configure knowledge:write admin'
 
@@ -111,15 +113,26 @@ function serveProvider(
         grant_types: ['authorization_code'],
         response_types: ['code'],
       },
+      {
+        client_id: nativeClient.id,
+        client_secret: nativeClient.secret,
+        application_type: 'native',
+        redirect_uris: ['http://127.0.0.1/callback'],
+        grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+        response_types: ['code'],
+      },
       { client_id: gate.id, client_secret: gate.secret, grant_types: [], response_types: [], redirect_uris: [] },
     ],
     jwks: { keys: [o.key] },
     cookies: { keys: [randomBytes(16).toString('hex')] },
+    issueRefreshToken: (_: unknown, client: { clientId: string }) => client.clientId === nativeClient.id,
+    rotateRefreshToken: true,
     pkce: { required: () => true },
-    ttl: { AccessToken: o.ttl, AuthorizationCode: 60, Grant: 600, Interaction: 600, Session: 600, IdToken: 600 },
+    ttl: { AccessToken: o.ttl, AuthorizationCode: 60, Grant: 600, RefreshToken: 600, Interaction: 600, Session: 600, IdToken: 600 },
     features: {
       devInteractions: { enabled: false },
       introspection: { enabled: true, allowedPolicy: () => true },
+      clientCredentials: { enabled: true },
       revocation: { enabled: true, allowedPolicy: () => true },
       resourceIndicators: {
         enabled: true,
@@ -155,7 +168,7 @@ function serveProvider(
   return (request, response) => {
     if (!request.url?.startsWith('/interaction/')) return callback(request, response)
     void provider.interactionDetails(request, response).then(({ params }) => {
-      const result = { login: { accountId: params.login_hint ?? 'nobody' } }
+      const result = { login: { accountId: params.login_hint ?? 'nobody' }, consent: {} }
       return provider.interactionFinished(request, response, result)
     })
   }
