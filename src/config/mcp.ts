@@ -34,6 +34,10 @@ export const mcp = z
       .array(z.string().min(1))
       .default([])
       .describe('Host names of web pages that may call (Origin header), besides the one of publicUrl.'),
+    trustedProxies: z
+      .array(z.union([z.ipv4(), z.ipv6()]))
+      .default([])
+      .describe('Addresses of proxies whose X-Forwarded-For tells where a client is; else all are where the proxy is.'),
     token: z
       .string()
       .min(1)

@@ -1,4 +1,5 @@
 /** Which HTTP requests are looked at at all: from pages and under names that are ours, without tokens in the address. */
+import { isIP } from 'node:net'
 import { validateHostHeader, validateOriginHeader } from '@modelcontextprotocol/server'
 import { SqlError } from '../errors.ts'
 
@@ -40,6 +41,29 @@ export function guardFor(options: GuardOptions): (request: Request) => Response 
       return refuse(400, 'credentials in an address are refused: they end up in logs. Send Authorization: Bearer.')
     return refuse(400, `unknown parameter${names.length === 1 ? '' : 's'} in the address: there are none here`)
   }
+}
+
+/** Where a client is: at the other end of the connection, or what the outermost of the trusted proxies saw there. */
+export function clientAddressFor(trustedProxies: readonly string[]): (peer: string, request: Request) => string {
+  const trusted = new Set(trustedProxies)
+  return (peer, request) => {
+    const seen =
+      request.headers
+        .get('x-forwarded-for')
+        ?.split(',')
+        .map(one => one.trim()) ?? []
+    let address = plain(peer)
+    while (trusted.has(address)) {
+      const before = seen.pop()
+      if (before === undefined || isIP(before) === 0) break
+      address = plain(before)
+    }
+    return address
+  }
+}
+
+function plain(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
 }
 
 /** A JSON-RPC error of no request. */

@@ -16,7 +16,7 @@ import type { Log } from '../observe/log.ts'
 import { type CallMeta, readCallMeta } from './call-meta.ts'
 import type { Caller, Calls } from './calls.ts'
 import type { HttpAuth } from './http-auth.ts'
-import { type guardFor, refuse } from './http-guard.ts'
+import { type clientAddressFor, type guardFor, refuse } from './http-guard.ts'
 import type { HttpSessions } from './http-sessions.ts'
 
 export interface HttpParts {
@@ -28,6 +28,7 @@ export interface HttpParts {
   /** Whose request an SDK server is told of by this. */
   readonly callers: WeakMap<AuthInfo, Caller>
   readonly guard: ReturnType<typeof guardFor>
+  readonly addressOf: ReturnType<typeof clientAddressFor>
   /** Path of the endpoint. */
   readonly path: string
   readonly requestMaxBytes: number
@@ -84,7 +85,7 @@ export function createHttpApp(parts: HttpParts): HttpApp {
   app.get('/.well-known/oauth-protected-resource', () => auth.metadata())
   app.get(`/.well-known/oauth-protected-resource${path}`, () => auth.metadata())
   app.all(path, context => {
-    const address = context.env.incoming.socket.remoteAddress ?? ''
+    const address = parts.addressOf(context.env.incoming.socket.remoteAddress ?? '', context.req.raw)
     return answer(parts, modern.fetch, context.req.raw, address)
   })
   app.notFound(() => refuse(404, `there is nothing here: MCP is at ${path}`))

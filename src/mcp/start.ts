@@ -10,7 +10,7 @@ import type { Caller } from './calls.ts'
 import { Calls, type RunningCall } from './calls.ts'
 import { createHttpApp, listen } from './http.ts'
 import { type Authenticates, HttpAuth } from './http-auth.ts'
-import { checkListening, guardFor } from './http-guard.ts'
+import { checkListening, clientAddressFor, guardFor } from './http-guard.ts'
 import { HttpSessions } from './http-sessions.ts'
 import { instructionsFor, TenantInstructions } from './instructions.ts'
 import { toolsOf } from './registry.ts'
@@ -25,6 +25,7 @@ export interface McpSettings extends ToolLimits {
   readonly authorizationServers: readonly string[]
   readonly allowedHosts: readonly string[]
   readonly allowedOrigins: readonly string[]
+  readonly trustedProxies: readonly string[]
   readonly toolsExtended: boolean
   readonly requestMaxBytes: number
   readonly sessionsMax: number
@@ -129,6 +130,7 @@ export async function startMcp(parts: McpParts): Promise<McpDoor> {
     createServer: serverFor,
     callers,
     guard: guardFor(config),
+    addressOf: clientAddressFor(config.trustedProxies),
     path,
     requestMaxBytes: config.requestMaxBytes,
     keepAliveMs: config.keepAliveMs,
