@@ -10,6 +10,7 @@ WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
 COPY package.json LICENSE ./
 COPY bin bin
+COPY connectors connectors
 COPY sql sql
 COPY src src
 # Nothing below /app is written: the spool, and a key file where none is given, go to the volume.
