@@ -25,11 +25,19 @@ function list(cli: Cli): Command {
     runCommand(cli, command, run =>
       withStores(run, async stores => {
         const rows = await asOwner(stores, owner => countSealed(owner.pool))
-        const keys = rows.map(row => ({ ...row, current: row.keyId === stores.keys.keyId }))
+        const keys = rows.map(row => ({
+          ...row,
+          current: row.keyId === stores.keys.keyId,
+          here: stores.keys.opens(row.keyId),
+        }))
         run.terminal.answer(keys, () =>
           run.terminal.table(
             ['master key', 'secrets', ''],
-            keys.map(key => [key.keyId, String(key.secrets), key.current ? 'current' : 'older']),
+            keys.map(key => [
+              key.keyId,
+              String(key.secrets),
+              key.current ? 'current' : key.here ? 'older' : 'not here',
+            ]),
           ),
         )
       }),

@@ -6,6 +6,8 @@ import { SqlError } from '../errors.ts'
 export interface KeyRing extends Sealer {
   /** 32 bytes for another purpose, the same for the same master key (HKDF, RFC 5869). */
   derive(purpose: string): Buffer
+  /** Whether what the master key of this id has sealed can be opened. */
+  opens(keyId: string): boolean
 }
 
 const version = 'v1'
@@ -31,9 +33,12 @@ export function createSealer(
     keys.set(idOf(key), key)
   }
   for (const key of [master, ...older]) add(key)
-  const find = (id: string): Uint8Array => {
+  const look = (id: string): Uint8Array | undefined => {
     if (!keys.has(id)) for (const key of others()) add(key)
-    const key = keys.get(id)
+    return keys.get(id)
+  }
+  const find = (id: string): Uint8Array => {
+    const key = look(id)
     if (key === undefined) throw keyMissing(id)
     return key
   }
@@ -56,6 +61,7 @@ export function createSealer(
       return decrypt(dataKey, Buffer.from(body, 'base64url'), bound).toString('utf8')
     },
     derive: purpose => Buffer.from(hkdfSync('sha256', master, '', `postern ${purpose}`, keyBytes)),
+    opens: id => look(id) !== undefined,
   }
 }
 

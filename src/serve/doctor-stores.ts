@@ -3,6 +3,7 @@ import type { Pool } from 'pg'
 import type { Config } from '../config.ts'
 import type { Administration } from '../control/administration.ts'
 import { type DatabaseRow, listDatabases } from '../control/database-rows.ts'
+import { countSealed } from '../control/sealed.ts'
 import { toSqlError } from '../errors.ts'
 import { checkRow } from './database-check.ts'
 import type { Finding } from './finding.ts'
@@ -16,6 +17,7 @@ export async function checkStores(config: Config, stores: Stores, administration
   const databases = await listDatabases(stores.control)
   const findings = [
     await checkControl(stores.control),
+    await checkSecrets(stores),
     ...(await checkClock(stores.control)),
     await checkAuditLog(stores.control),
     await checkQueue(stores.control),
@@ -38,6 +40,31 @@ async function checkControl(control: Pool): Promise<Finding> {
     state,
     found: `${name} on Postgres ${major}, up to date`,
     mend: `Postgres ${majorMin} or later is needed.`,
+  }
+}
+
+async function checkSecrets(stores: Stores): Promise<Finding> {
+  const what = 'stored secrets'
+  const owner = stores.openOwner()
+  try {
+    const counts = await countSealed(owner)
+    const sum = (rows: typeof counts) => rows.reduce((total, { secrets }) => total + secrets, 0)
+    const closed = counts.filter(({ keyId }) => !stores.keys.opens(keyId))
+    const older = counts.filter(({ keyId }) => keyId !== stores.keys.keyId)
+    if (closed.length > 0) {
+      const found = `${sum(closed)} of ${sum(counts)} are sealed by a master key that is not here: ${closed.map(({ keyId }) => keyId).join(', ')}`
+      return { what, state: 'fault', found, mend: 'Give that key: masterKey, or masterKeyPrevious during a rotation.' }
+    }
+    if (older.length > 0)
+      return {
+        what,
+        state: 'doubt',
+        found: `${sum(older)} are sealed by an older master key`,
+        mend: 'postern keys rotate',
+      }
+    return { what, state: 'good', found: `${sum(counts)}, all opened by the master key` }
+  } finally {
+    await owner.end()
   }
 }
 

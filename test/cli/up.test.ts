@@ -208,7 +208,9 @@ describe('administration while it runs', () => {
     const { code, out } = await run(['doctor', '--json'])
     const findings: { what: string; state: string }[] = JSON.parse(out)
     expect(findings.filter(finding => finding.state === 'fault')).toEqual([])
-    expect(findings.map(finding => finding.what)).toContain('database acme/crm')
+    const good = ['job queue', 'stored secrets', 'database acme/crm', 'database globex/crm']
+    for (const what of good) expect(findings).toContainEqual(expect.objectContaining({ what, state: 'good' }))
+    expect(findings.filter(({ what }) => /^(wire|MCP) port /.test(what))).toHaveLength(2)
     expect(code).toBe(0)
   })
 })

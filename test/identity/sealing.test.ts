@@ -51,6 +51,8 @@ test('after a rotation old envelopes open with the older key, and say which key 
   const after = createSealer(otherKey, [key])
   expect(after.open(sealed, 'x')).toBe('hunter2')
   expect(after.keyId).not.toBe(before.keyId)
+  expect(after.opens(before.keyId)).toBe(true)
+  expect(createSealer(otherKey).opens(before.keyId)).toBe(false)
   expect(after.seal('hunter2', 'x')).toContain(after.keyId)
   expect(() => createSealer(otherKey).open(sealed, 'x')).toThrow(
     expect.objectContaining({ message: expect.stringContaining(before.keyId) }),
