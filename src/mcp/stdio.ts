@@ -1,7 +1,7 @@
 /** MCP over standard input and output: one conversation, whose principal its parent process names. */
 import type { Readable, Writable } from 'node:stream'
 import { StdioServerTransport, serveStdio } from '@modelcontextprotocol/server/stdio'
-import type { SqlError } from '../errors.ts'
+import { SqlError } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import { batchedOutput } from './batched-output.ts'
 import type { CallMeta } from './call-meta.ts'
@@ -34,7 +34,9 @@ export async function startStdio(parts: StdioParts, first: Principal | undefined
   const caller = async (meta: CallMeta): Promise<Caller> => {
     if (withdrawn !== undefined) throw withdrawn
     const sinceMs = performance.now()
-    return { principal: await parts.authenticate(meta), sinceMs, address: 'local', session, applicationName: 'mcp' }
+    const principal = await parts.authenticate(meta)
+    if (meta.tenant !== undefined && meta.tenant !== principal.tenantName) throw notThere(meta.tenant)
+    return { principal, sinceMs, address: 'local', session, applicationName: 'mcp' }
   }
   const output = batchedOutput(parts.output)
   const transport = new StdioServerTransport(parts.input, output)
@@ -72,4 +74,9 @@ export async function startStdio(parts: StdioParts, first: Principal | undefined
       await new Promise<void>(resolve => output.end(() => resolve()))
     },
   }
+}
+
+/** The principal that the process was started for is of one tenant. */
+function notThere(tenant: string): SqlError {
+  return new SqlError({ code: '28000', message: `this server is not good for tenant "${tenant.slice(0, 64)}"` })
 }
