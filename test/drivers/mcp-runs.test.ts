@@ -4,30 +4,23 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { addConnector } from '../../src/control/connectors.ts'
 import { read } from '../mcp/door.ts'
 import { libraries, type Place, type Speaker } from './mcp-speakers.ts'
-import { type AgentWorld, openAgentWorld } from './mcp-world.ts'
-import { type Running, start } from './process.ts'
+import { type AgentWorld, openAgentWorld, startLoading } from './mcp-world.ts'
 
 const startMaxMs = 120_000
 const loading = join(import.meta.dirname, 'mcp-loading.ts')
 
 let world: AgentWorld
-let server: Running
-let url = ''
+let server: Awaited<ReturnType<typeof startLoading>>
 
 beforeAll(async () => {
   world = await openAgentWorld()
   await addConnector(world.door.world.control.administration, { tenant: 'acme', name: 'webshop', type: 'shop' })
-  const environment = { ...world.environment, POSTERN_MCP_PORT: '0' }
-  server = start(process.execPath, [loading, 'http'], { environment, timeoutMs: 600_000 })
-  url = await new Promise((resolve, reject) => {
-    server.process.stdout?.once('data', (line: Buffer) => resolve(line.toString().trim()))
-    void server.ended.then(({ err }) => reject(new Error(err)))
-  })
+  server = await startLoading(world)
 }, startMaxMs)
 
 afterAll(async () => {
-  server?.process.kill('SIGINT')
-  await server?.ended
+  server?.process.process.kill('SIGINT')
+  await server?.process.ended
   await world?.close()
 })
 
@@ -53,7 +46,7 @@ describe.each(combinations)('$name', ({ login, connect, transport, cancelStops }
       args: [loading, 'stdio', `${login}@acme`],
       env: world.environment,
     }
-    speaker = await connect(transport === 'HTTP' ? user.http(url) : stdio)
+    speaker = await connect(transport === 'HTTP' ? user.http(server.url) : stdio)
     const made = read(await speaker.call('provision_schema', { purpose: 'loads' }))
     schema = String(made.data?.handle)
   }, startMaxMs)

@@ -6,6 +6,7 @@ import pg from 'pg'
 import { freePort, type Running, startRunning } from '../cli/running.ts'
 import { type Door, openDoor } from '../mcp/door.ts'
 import type { Place } from './mcp-speakers.ts'
+import { type Running as Process, start } from './process.ts'
 
 export interface AgentWorld {
   readonly door: Door
@@ -92,4 +93,20 @@ export async function openAgentWorld(): Promise<AgentWorld> {
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** A process that serves over HTTP with a pipeline; mcp-loading.ts says how it loads. */
+export async function startLoading({
+  environment,
+}: AgentWorld): Promise<{ readonly url: string; readonly process: Process }> {
+  const args = [join(import.meta.dirname, 'mcp-loading.ts'), 'http']
+  const started = start(process.execPath, args, {
+    environment: { ...environment, POSTERN_MCP_PORT: '0' },
+    timeoutMs: 600_000,
+  })
+  const url = await new Promise<string>((resolve, reject) => {
+    started.process.stdout?.once('data', (line: Buffer) => resolve(line.toString().trim()))
+    void started.ended.then(({ err }) => reject(new Error(err)))
+  })
+  return { url, process: started }
 }
