@@ -16,6 +16,7 @@ import { refuse } from './http-guard.ts'
 const sweepEveryMs = 30_000
 const idBytes = 24
 const initializeMaxChars = 16 * 1024
+const handshakeParams = new Set(['protocolVersion', 'capabilities', 'clientInfo'])
 
 export interface HttpSessionsOptions {
   readonly control: Pool
@@ -212,9 +213,11 @@ function isShort(initialize: unknown): boolean {
   }
 }
 
+/** What a session can be begun with once more: no `_meta`, which may hold a user's token. */
 function initializeParams(body: unknown): unknown {
   if (typeof body !== 'object' || body === null || !('method' in body) || !('params' in body)) return undefined
-  return body.method === 'initialize' ? body.params : undefined
+  if (body.method !== 'initialize' || typeof body.params !== 'object' || body.params === null) return undefined
+  return Object.fromEntries(Object.entries(body.params).filter(([name]) => handshakeParams.has(name)))
 }
 
 /** Brings a new transport to where the lost one was: the client's own handshake, said once more. */

@@ -62,6 +62,13 @@ describe('sessions', () => {
     expect(await stored()).toEqual(before)
   })
 
+  it('keep nothing of what came beside their beginning: a user’s token may', async () => {
+    const { params, ...message } = initialize()
+    await post(bob, { ...message, params: { ...params, _meta: { 'x/note': 'SECRET-BESIDE' }, token: 'SECRET-BESIDE' } })
+    const { rows } = await door.world.control.owner.query('select initialize::text from postern.mcp_session')
+    expect(JSON.stringify(rows)).not.toContain('SECRET-BESIDE')
+  })
+
   it('have ids that nobody chooses but the server', async () => {
     expect((await post(bob, initialize(), 'chosen-by-me')).status).toBe(404)
   })
