@@ -146,7 +146,9 @@ async function tell(run: Run, row: ServerRow, what: string, { sealer }: Administ
     run.terminal.say(`server ${row.name} ${what}`)
     if (unreachable === null) return
     run.terminal.say(`! ${row.provisionerLogin} cannot get in now: ${unreachable.message}`)
-    run.terminal.say(`    Other credentials: postern server set ${row.name} --host ${row.host} --port ${row.port} --user …`)
+    run.terminal.say(
+      `    Other credentials: postern server set ${row.name} --host ${row.host} --port ${row.port} --user …`,
+    )
   })
 }
 
