@@ -1,5 +1,7 @@
 /** Who an HTTP request is from: its bearer token, on every request. RFC 6750, RFC 9728. */
+import { randomUUID } from 'node:crypto'
 import { getOAuthProtectedResourceMetadataUrl } from '@modelcontextprotocol/server'
+import type { AuditSink } from '../audit/record.ts'
 import { type SqlError, toSqlError } from '../errors.ts'
 import { type Principal, type Scope, scopes } from '../identity/principal.ts'
 import type { CallMeta } from './call-meta.ts'
@@ -21,6 +23,10 @@ export interface Authenticates {
 
 export interface HttpAuthOptions {
   readonly authenticator: Authenticates
+  /** Is told of credentials that are refused; those that are good stand in the records of their calls. */
+  readonly audit: AuditSink
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
   /** The endpoint's address as clients know it: the audience of their tokens. */
   readonly resource: () => string
   readonly authorizationServers: readonly string[]
@@ -69,8 +75,19 @@ export class HttpAuth {
       const host = await authenticator.authenticate(token, { tenant: null, audience, address })
       return await authenticator.authenticate(meta.authorization, { tenant, audience, address, host: host.login })
     } catch (thrown) {
-      return this.#refusal(toSqlError(thrown))
+      const error = toSqlError(thrown)
+      this.#record(error, address)
+      return this.#refusal(error)
     }
+  }
+
+  /** Whoever is refused for having failed too often can go on with it without end: that leaves no record. */
+  #record({ code, message }: SqlError, address: string): void {
+    if (!code.startsWith('28') && code !== '42501') return
+    const { audit, now } = this.#o
+    const about = { door: 'mcp', session: '', requestId: randomUUID(), address }
+    audit.append({ ...about, time: now(), kind: 'login', verdict: 'refused', sqlstate: code, reason: message })
+    audit.flush()
   }
 
   /** The answer to a call whose token lacks what the tool needs, so that the client can ask for more. */

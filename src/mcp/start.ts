@@ -120,6 +120,8 @@ export async function startMcp(parts: McpParts): Promise<McpDoor> {
   let listening = config.port
   const auth = new HttpAuth({
     authenticator: parts.authenticator,
+    audit: parts.audit,
+    now: parts.services.now,
     resource: () => config.publicUrl ?? `http://${authorityOf({ ...config, port: listening })}${path}`,
     authorizationServers: config.authorizationServers,
   })

@@ -104,4 +104,18 @@ describe('a request of nobody', () => {
     })
     expect(status).toBe(401)
   }, 5_000)
+
+  it('whose key is none leaves a record of it, and nothing of the key', async () => {
+    door.world.records.length = 0
+    const key = `pk_${'0'.repeat(32)}_${'K'.repeat(43)}`
+    expect((await post(key, { id: 1, method: 'ping' })).status).toBe(401)
+    expect((await post(bob, { id: 1, method: 'tools/list', params: { _meta: { authorization: key } } })).status).toBe(
+      401,
+    )
+    expect(door.world.records).toMatchObject([
+      { kind: 'login', door: 'mcp', verdict: 'refused', sqlstate: '28000', address: '127.0.0.1' },
+      { kind: 'login', door: 'mcp', verdict: 'refused', sqlstate: '28000', address: '127.0.0.1' },
+    ])
+    expect(JSON.stringify(door.world.records)).not.toContain('K'.repeat(43))
+  })
 })
