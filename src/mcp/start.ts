@@ -150,9 +150,7 @@ export async function startMcp(parts: McpParts): Promise<McpDoor> {
     },
     async close(deadlineMs) {
       const closed = new Promise<void>(resolve => server.close(() => resolve()))
-      const until = performance.now() + deadlineMs
-      while (calls.running.length > 0 && performance.now() < until)
-        await new Promise(resolve => setTimeout(resolve, drainLookEveryMs))
+      await drained(calls, deadlineMs)
       calls.end(() => true, new SqlError({ code: '57P01', message: 'Postern is shutting down' }))
       await sessions.close()
       await app.close()
@@ -160,6 +158,13 @@ export async function startMcp(parts: McpParts): Promise<McpDoor> {
       await closed
     },
   }
+}
+
+/** Until nothing runs, or the deadline. */
+async function drained(calls: Calls, deadlineMs: number): Promise<void> {
+  const until = performance.now() + deadlineMs
+  while (calls.running.length > 0 && performance.now() < until)
+    await new Promise(resolve => setTimeout(resolve, drainLookEveryMs))
 }
 
 async function listenOrSay(app: ReturnType<typeof createHttpApp>, { host, port }: McpSettings) {
