@@ -150,6 +150,8 @@ function judgePath(context: JudgeContext, schemas: readonly string[]): SettingRe
   const extensions = new Set(context.catalog.extensions.values())
   const foreign = schemas.find(schema => {
     if (controlCharacter.test(schema)) return true
+    // A relation that a run has just made must not stand before one of the system's.
+    if (builder !== undefined && schema === 'information_schema') return true
     if (builder !== undefined && schema === 'pg_catalog' && schema !== schemas[0]) return true
     if (pathPlaces.has(schema) || own.has(schema) || extensions.has(schema)) return false
     if (builder !== undefined && ownsSchema(builder, schema)) return false

@@ -5,12 +5,14 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import { SqlError } from '../errors.ts'
 import type { StatementKind } from '../guard/verdict.ts'
+import { abortable } from './abortable.ts'
 import { type Collected, CollectingSink, collect } from './collect.ts'
 import type { Door, NarrowLimits, Origin, SessionServices } from './context.ts'
 import { canceledByUser } from './lease.ts'
 import type { StatementRun } from './run.ts'
 import type { ServedDatabase, SessionPrincipal } from './served-database.ts'
 import { openSession, type Session } from './session.ts'
+import { outcomeOf } from './statement-answer.ts'
 import type { Sweep } from './sweep.ts'
 
 /** A served database, the clocks of its sessions, and what its users may be told of it. */
@@ -98,8 +100,6 @@ const valueSettings = [
   ['bytea_output', ['hex']],
   ['extra_float_digits', ['1']],
 ] as const
-/** A cancelled statement that has not ended by then is given up with its connection. */
-const cancelPatienceMs = 500
 
 export class CallerSessions {
   private readonly options: CallerSessionsOptions
@@ -204,19 +204,7 @@ export class CallerSessions {
     caller.origin = origin
     caller.last = undefined
     sink.keep = { cellBytes: request.cellKeepBytes ?? keepBytes, bytes: request.keepBytes ?? keepBytes }
-    let impatience: NodeJS.Timeout | undefined
-    const onAbort = () => {
-      void session.cancel()
-      impatience = setTimeout(() => session.expire(canceledByUser()), cancelPatienceMs)
-    }
-    if (signal?.aborted === true) throw canceledByUser()
-    signal?.addEventListener('abort', onAbort, { once: true })
-    try {
-      return await collect(session, sink, text, parameters)
-    } finally {
-      clearTimeout(impatience)
-      signal?.removeEventListener('abort', onAbort)
-    }
+    return abortable(session, signal, () => collect(session, sink, text, parameters))
   }
 
   private giveBack(caller: Caller, kept: boolean): void {
@@ -248,24 +236,4 @@ function keyOf({ principal, searchPath, limits, client }: StatementRequest): str
 /** Rows were read and nothing was set: the next statement finds the session as a new one would be. */
 function isHarmless({ plan: { effect } }: StatementRun): boolean {
   return effect.type === 'rows' && effect.sets.length === 0
-}
-
-function outcomeOf(run: StatementRun | undefined, collected: Collected, text: string) {
-  if (run === undefined)
-    return {
-      statementKind: 'empty' as const,
-      sqlExecuted: text,
-      relations: [],
-      truncated: undefined,
-      waitMs: 0,
-      runMs: 0,
-    }
-  return {
-    statementKind: run.plan.kind,
-    sqlExecuted: run.plan.text,
-    relations: run.plan.relations,
-    truncated: collected.rowsLeftOut > 0 ? ('bytes' as const) : run.truncated,
-    waitMs: run.waitMs,
-    runMs: run.endedAtMs - run.startedAtMs,
-  }
 }

@@ -49,6 +49,10 @@ const everything: Keep = { cellBytes: frameMaxBytes, bytes: Number.MAX_SAFE_INTE
 export class CollectingSink implements Sink {
   /** Of the statement that is asked next. */
   keep: Keep = everything
+  /** A COPY FROM STDIN takes rows now. */
+  onCopyIn: (() => void) | undefined
+  /** The session takes messages again. */
+  onReadable: (() => void) | undefined
   private readonly reader = new FrameReader(frameMaxBytes)
   private columns: readonly Required<Column>[] = []
   private rows: (string | null)[][] = []
@@ -81,7 +85,11 @@ export class CollectingSink implements Sink {
   private take(type: number, body: Buffer): void {
     switch (type) {
       case backendType.rowDescription:
+        this.forgetRows()
         this.columns = decodeRowDescription(body)
+        return
+      case backendType.copyInResponse:
+        this.onCopyIn?.()
         return
       case backendType.dataRow:
         this.takeRow(decodeDataRow(body))
@@ -130,11 +138,8 @@ export class CollectingSink implements Sink {
 
   private settle(): void {
     const { columns, rows, cuts, rowsLeftOut, tag, notices, noticesLeftOut, error, done } = this
+    this.forgetRows()
     this.columns = []
-    this.rows = []
-    this.cuts = []
-    this.keptBytes = 0
-    this.rowsLeftOut = 0
     this.tag = ''
     this.notices = []
     this.noticesLeftOut = 0
@@ -143,11 +148,21 @@ export class CollectingSink implements Sink {
     done?.(error ?? { columns, rows, cuts, rowsLeftOut, tag, notices, noticesLeftOut })
   }
 
+  /** Of several results the last is kept. */
+  private forgetRows(): void {
+    this.rows = []
+    this.cuts = []
+    this.keptBytes = 0
+    this.rowsLeftOut = 0
+  }
+
   pendingBytes(): number {
     return 0
   }
 
-  readable(): void {}
+  readable(): void {
+    this.onReadable?.()
+  }
 
   end(): void {
     this.ended = true

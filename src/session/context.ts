@@ -42,6 +42,8 @@ export interface SessionOptions {
   readonly origin?: (() => Origin | undefined) | undefined
   /** Told of every statement that ended, before its end goes to the sink. */
   readonly onEnded?: ((run: StatementRun) => void) | undefined
+  /** Makes a schema of a builder's run; left out: none can be made. @throws SqlError */
+  readonly createSchema?: ((name: string) => Promise<'created' | 'exists'>) | undefined
   readonly services: SessionServices
 }
 

@@ -2,6 +2,7 @@
 import { SqlError } from '../errors.ts'
 import { decodeExecute, encodeExecute } from '../wire/extended-query.ts'
 import { emptyQueryResponse, encodeCommandComplete } from '../wire/query.ts'
+import { makeSchema } from './create-schema.ts'
 import { changesContext } from './effects.ts'
 import type { Expectation } from './expectation.ts'
 import { plain } from './plan.ts'
@@ -73,8 +74,15 @@ function executeNow(state: SessionState, portal: ClientPortal, rowsMax: number):
   if (state.skipping) return undefined
   refuseInTransaction(state, portal.plan)
   state.requireAudit()
-  sendExecute(state, portal, rowsMax)
   const { effect } = portal.plan
+  if (effect.type === 'create-schema' && !state.isAborted) {
+    return state.whenDrained(() => {
+      if (state.skipping) return undefined
+      const made = makeSchema(state, portal.statement.statementText, effect)
+      return made.then(notices => sendExecute(state, { ...portal, plan: { ...portal.plan, notices } }, rowsMax))
+    })
+  }
+  sendExecute(state, portal, rowsMax)
   // What set_config really did shows in the server's reports, which come with ReadyForQuery: nothing runs before they are seen.
   if (effect.type === 'rows' && effect.sets.length > 0) state.endSeries()
   if (!changesContext(effect, state.settings)) return undefined

@@ -17,6 +17,7 @@ import {
 } from '../wire/extended-query.ts'
 import { frontendType } from '../wire/message-types.ts'
 import { flush, sync } from '../wire/query.ts'
+import { refuseExtendedCopy } from './copy-in.ts'
 import { cursorPortal, executePortal, withPortal } from './execute.ts'
 import type { Undo } from './expectation.ts'
 import type { Judged } from './judgement.ts'
@@ -104,6 +105,7 @@ function keepStatement(state: SessionState, statement: ClientStatement): Waiting
     statements.set(statement.name, statement)
     return () => (before === undefined ? statements.delete(statement.name) : statements.set(statement.name, before))
   }
+  refuseExtendedCopy(statement.plan.effect.type)
   if (statement.plan.text === '') {
     state.answer(parseComplete, keep())
     return undefined

@@ -2,6 +2,7 @@
 import { SqlError } from '../errors.ts'
 import { frontendType } from '../wire/message-types.ts'
 import { decodeQuery } from '../wire/query.ts'
+import { oversizeCopy, passCopy } from './copy-in.ts'
 import { handleExtended } from './extended.ts'
 import { refusalOf } from './refused.ts'
 import { runQuery } from './simple.ts'
@@ -10,12 +11,11 @@ import type { SessionState } from './state.ts'
 const oversizeQuery = -1
 const oversizeOther = -2
 
-/** Stray ends of a COPY that an error ended: ignored, as Postgres does. */
-const ignored: ReadonlySet<number> = new Set([frontendType.copyData, frontendType.copyDone, frontendType.copyFail])
-
 /** What stands for a message of this type whose body was too long to be kept. */
 export function oversizeType(type: number): number {
-  if (type === frontendType.functionCall || ignored.has(type)) return type
+  if (type === frontendType.functionCall) return type
+  if (type === frontendType.copyData || type === frontendType.copyDone || type === frontendType.copyFail)
+    return oversizeCopy
   return type === frontendType.query ? oversizeQuery : oversizeOther
 }
 
@@ -46,8 +46,9 @@ function countRequest(state: SessionState, type: number, body: Buffer): Promise<
 export function handleMessage(state: SessionState, type: number, body: Buffer): Promise<void> | undefined {
   const { stopping } = state.lease
   if (stopping !== undefined) return stopping.then(() => handleMessage(state, type, body))
+  if (passCopy(state, type, body)) return undefined
   if (state.queriesPending > 0) return state.whenDrained(() => handleMessage(state, type, body))
-  if (ignored.has(type) || (state.skipping && type !== frontendType.sync)) return undefined
+  if (state.skipping && type !== frontendType.sync) return undefined
   if (state.requestSince === 0) {
     state.requestSince = state.options.services.now()
     state.records.nextRequest()

@@ -1,14 +1,14 @@
-/** Transaction control in our own words: always read only, and never SERIALIZABLE where that could abort an application. */
+/** Transaction control in our own words: read only but for builders, and never SERIALIZABLE where a reader could abort an application. */
 import type { SqlErrorFields } from '../errors.ts'
 import type { TransactionAnswer } from '../guard/verdict.ts'
 import { type Effect, type Plan, plain, quoteName, type SettingChange } from './plan.ts'
 
-export function planTransaction(answer: TransactionAnswer): Plan {
+export function planTransaction(answer: TransactionAnswer, writes: boolean): Plan {
   const savepoint = answer.savepoint ?? ''
   const chain = answer.chain === true
   const effect: Effect = { type: 'transaction', op: answer.op, savepoint, chain }
-  const base = { ...plain, kind: 'transaction' as const, effect, notices: transactionNotices(answer) }
-  const modes = transactionModes(answer)
+  const base = { ...plain, kind: 'transaction' as const, effect, notices: transactionNotices(answer, writes) }
+  const modes = transactionModes(answer, writes)
   switch (answer.op) {
     case 'begin':
       return { ...base, text: `begin ${modes}` }
@@ -30,24 +30,26 @@ export function planTransaction(answer: TransactionAnswer): Plan {
       return {
         ...base,
         text: `set session characteristics as transaction ${modes}`,
-        effect: { type: 'set', changes: characteristics(answer), local: false },
+        effect: { type: 'set', changes: characteristics(answer, writes), local: false },
       }
   }
 }
 
 /** A read-only SERIALIZABLE reader can abort an application's write; DEFERRABLE ones cannot. */
-function effectiveIsolation(answer: TransactionAnswer): string | undefined {
-  return answer.isolation === 'serializable' && answer.deferrable !== true ? 'repeatable read' : answer.isolation
+function effectiveIsolation(answer: TransactionAnswer, writes: boolean): string | undefined {
+  return !writes && answer.isolation === 'serializable' && answer.deferrable !== true
+    ? 'repeatable read'
+    : answer.isolation
 }
 
-function transactionModes(answer: TransactionAnswer): string {
-  const isolation = effectiveIsolation(answer)
+function transactionModes(answer: TransactionAnswer, writes: boolean): string {
+  const isolation = effectiveIsolation(answer, writes)
   const deferrable = answer.deferrable === undefined ? '' : answer.deferrable ? ' deferrable' : ' not deferrable'
-  return `${isolation === undefined ? '' : `isolation level ${isolation} `}read only${deferrable}`
+  return `${isolation === undefined ? '' : `isolation level ${isolation} `}read ${writes ? 'write' : 'only'}${deferrable}`
 }
 
-function characteristics(answer: TransactionAnswer): SettingChange[] {
-  const isolation = effectiveIsolation(answer)
+function characteristics(answer: TransactionAnswer, writes: boolean): SettingChange[] {
+  const isolation = effectiveIsolation(answer, writes)
   const changes: SettingChange[] = []
   if (isolation !== undefined) changes.push({ name: 'default_transaction_isolation', value: `'${isolation}'` })
   if (answer.deferrable !== undefined)
@@ -55,8 +57,8 @@ function characteristics(answer: TransactionAnswer): SettingChange[] {
   return changes
 }
 
-function transactionNotices(answer: TransactionAnswer): SqlErrorFields[] {
-  if (answer.isolation === undefined || answer.isolation === effectiveIsolation(answer)) return []
+function transactionNotices(answer: TransactionAnswer, writes: boolean): SqlErrorFields[] {
+  if (answer.isolation === undefined || answer.isolation === effectiveIsolation(answer, writes)) return []
   return [
     {
       code: '01000',

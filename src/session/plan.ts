@@ -67,3 +67,8 @@ export const plain = {
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
+
+/** As the server reports search_path. */
+export function quoteIfNeeded(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : quoteName(name)
+}

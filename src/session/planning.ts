@@ -54,6 +54,8 @@ export interface PlanContext {
   /** Rows that a cursor has already given. */
   readonly cursorRows: (name: string) => number
   readonly hasStatement: (name: string) => boolean
+  /** A builder's: its transactions may write. */
+  readonly writes: boolean
 }
 
 /** @throws SqlError for values that no setting takes. */
@@ -105,7 +107,7 @@ export function planAnswer(verdict: AnswerVerdict, context: PlanContext): Plan {
     case 'fetch':
       return planFetch(answer, context)
     case 'transaction':
-      return planTransaction(answer)
+      return planTransaction(answer, context.writes)
   }
 }
 

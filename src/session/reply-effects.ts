@@ -5,9 +5,10 @@ import { encodeParameterStatus } from '../wire/session-start.ts'
 import { applyEffect, changesContext } from './effects.ts'
 import type { Expectation, Expectations } from './expectation.ts'
 import { loseUpstream } from './losses.ts'
+import { ownParameters } from './own-parameters.ts'
 import type { ReplyHost } from './replies.ts'
 import { StatementRun } from './run.ts'
-import { ownParameters, type SessionState, statusIdle, statusInTransaction } from './state.ts'
+import { type SessionState, statusIdle, statusInTransaction } from './state.ts'
 import { type ClientStatement, dropPortals } from './statements.ts'
 
 export class ReplyEffects implements ReplyHost {
@@ -80,6 +81,7 @@ export class ReplyEffects implements ReplyHost {
     const { upstream } = state.lease
     const { plan, counter } = run
     if ('exhausted' in counter && run.truncated !== undefined) counter.exhausted = true
+    if (plan.effect.type === 'copy-in') run.rows = Number(/^COPY (\d+)$/.exec(tag)?.[1] ?? 0)
     if (plan.dirties && upstream !== undefined) upstream.dirty = true
     // What the client knows nothing of is not its setting; the upstream may have it all the same.
     if (unseen && plan.effect.type !== 'transaction' && changesContext(plan.effect, state.settings)) state.spoil()

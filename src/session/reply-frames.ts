@@ -31,6 +31,8 @@ export function isPlain(type: number, head: Expectation, failed: boolean): boole
     case backendType.copyOutResponse:
     case backendType.copyDone:
       return runOf(head)?.refused === undefined && head.type !== 'replay'
+    case backendType.copyInResponse:
+      return runOf(head)?.plan.effect.type === 'copy-in'
     case backendType.noticeResponse:
       return head.type !== 'replay' && !failed
     default:
@@ -57,9 +59,10 @@ export function readyFrame(status: number): Buffer {
   return Buffer.from([backendType.readyForQuery, 0, 0, 0, 5, status])
 }
 
-/** Only transaction control needs the tag: COMMIT of a failed transaction says ROLLBACK. */
+/** COMMIT of a failed transaction says ROLLBACK; what a COPY took stands nowhere else. */
 export function tagOf(run: StatementRun, chunk: Buffer, start: number, end: number): string {
-  return run.plan.effect.type === 'transaction' ? tagText(chunk, start, end) : ''
+  const { type } = run.plan.effect
+  return type === 'transaction' || type === 'copy-in' ? tagText(chunk, start, end) : ''
 }
 
 export function tagText(chunk: Buffer, start: number, end: number): string {

@@ -10,6 +10,7 @@ import { frontendType } from '../wire/message-types.ts'
 import { encodeErrorResponse } from '../wire/reports.ts'
 import { BackendScanner } from '../wire/scanner.ts'
 import type { SessionOptions } from './context.ts'
+import { cancelRunning } from './copy-in.ts'
 import { endsItself, handleMessage, oversizeType } from './handle.ts'
 import { Inbox } from './inbox.ts'
 import { loginExpired } from './judging.ts'
@@ -253,7 +254,7 @@ export class Session implements UpstreamOwner, Swept {
   async cancel(): Promise<void> {
     const { lease, expectations } = this.state
     lease.stopWaiting(canceledByUser())
-    if (expectations.length > 0) await lease.cancel()
+    if (expectations.length > 0) await cancelRunning(this.state)
   }
 
   tick(nowMs: number): void {

@@ -2,10 +2,11 @@
  * The simple protocol: a Query message of one or more statements. All are judged before any runs. What goes upstream goes
  * together, one Query for as many statements as possible; a statement that changes what later ones mean ends such a group.
  */
-import { SqlError } from '../errors.ts'
+import { SqlError, type SqlErrorFields } from '../errors.ts'
 import type { Verdict } from '../guard/verdict.ts'
 import { encodeBind, encodeDescribe, encodeExecute, encodeParse } from '../wire/extended-query.ts'
 import { decodeQuery, emptyQueryResponse, sync } from '../wire/query.ts'
+import { makeSchema } from './create-schema.ts'
 import { changesContext } from './effects.ts'
 import type { Judged, JudgedStatement } from './judgement.ts'
 import type { Plan } from './plan.ts'
@@ -65,15 +66,26 @@ function runFrom(
   judged: Judged,
   index: number,
   wrapped: boolean,
+  made?: readonly SqlErrorFields[],
 ): Promise<void> | undefined {
-  const plans = planGroup(state, judged, index)
+  const plans = planGroup(state, judged, index, made)
+  const [first] = plans
+  if (first?.plan.effect.type === 'create-schema' && made === undefined && !state.isAborted) {
+    return makeSchema(state, first.statement.text, first.plan.effect).then(notices =>
+      runFrom(state, text, judged, index, wrapped, notices),
+    )
+  }
   const next = index + plans.length
   const last = next >= judged.statements.length
   const begins = !wrapped && !last && index === 0 && isOneTransaction(state, judged)
   const within = wrapped || begins
   const held = state.hold(plans[0]?.statement.text ?? text)
   const send = (): Promise<void> | undefined => {
-    const group = [...(begins ? [unseen('begin')] : []), ...plans, ...(within && last ? [unseen('commit')] : [])]
+    const group = [
+      ...(begins ? [unseen(state, 'begin')] : []),
+      ...plans,
+      ...(within && last ? [unseen(state, 'commit')] : []),
+    ]
     sendGroup(state, text, judged.statements.length === 1, group, last && !within)
     if (last && !within) return undefined
     return state.whenDrained(() => continueAfter(state, text, judged, next, within))
@@ -82,15 +94,16 @@ function runFrom(
 }
 
 /** As many statements as can be planned now. */
-function planGroup(state: SessionState, judged: Judged, index: number): Planned[] {
+function planGroup(state: SessionState, judged: Judged, index: number, made?: readonly SqlErrorFields[]): Planned[] {
   const plans: Planned[] = []
   for (const statement of judged.statements.slice(index)) {
     const plan = planFor(state, statement, state.failed && plans.length === 0)
     // RESET ALL looks at the transaction, FETCH at how much its cursor has given: both are known once all before is through.
-    const alone = plan.effect.type === 'reset-all'
+    // CREATE SCHEMA is made elsewhere, once what stands before it has run.
+    const alone = plan.effect.type === 'reset-all' || plan.effect.type === 'create-schema'
     const late = alone || plan.effect.type === 'fetch'
     if (late && plans.length > 0) break
-    plans.push({ statement, plan })
+    plans.push({ statement, plan: made === undefined ? plan : { ...plan, notices: made } })
     if (alone || changesContext(plan.effect, state.settings)) break
   }
   return plans
@@ -106,8 +119,8 @@ function isOneTransaction(state: SessionState, judged: Judged): boolean {
 }
 
 /** Transaction control that the client did not ask for and does not see. */
-function unseen(op: 'begin' | 'commit' | 'rollback'): Planned {
-  const plan = { ...planTransaction({ type: 'transaction', op }), unseen: true }
+function unseen(state: SessionState, op: 'begin' | 'commit' | 'rollback'): Planned {
+  const plan = { ...planTransaction({ type: 'transaction', op }, state.isBuilder), unseen: true }
   return { statement: { text: '', start: 0, verdict: noVerdict }, plan }
 }
 
@@ -153,7 +166,7 @@ function rollBack(state: SessionState, wrapped: boolean, then: () => void): Prom
     return undefined
   }
   if (!wrapped || !state.explicitTransaction) return goOn()
-  sendGroup(state, '', false, [unseen('rollback')], false)
+  sendGroup(state, '', false, [unseen(state, 'rollback')], false)
   return state.whenDrained(goOn)
 }
 

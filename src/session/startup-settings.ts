@@ -1,9 +1,10 @@
 /** Settings of the startup packet: each is judged and run as the SET that it stands for, before the login is answered. */
 import { SqlError } from '../errors.ts'
 import { changesContext } from './effects.ts'
+import { ownParameters } from './own-parameters.ts'
 import { quoteValues, splitIdentifiers } from './settings.ts'
 import { checkVerdict, planFor } from './simple.ts'
-import { ownParameters, type SessionState } from './state.ts'
+import type { SessionState } from './state.ts'
 
 const verbatim: ReadonlySet<string> = new Set(['application_name', 'client_encoding'])
 

@@ -3,12 +3,13 @@ import { SqlError } from '../errors.ts'
 import type { UpstreamOwner } from '../upstream/connection.ts'
 import { encodeQuery, encodeReadyForQuery, flush, sync } from '../wire/query.ts'
 import { encodeErrorResponse } from '../wire/reports.ts'
+import { awaitReplay } from './await-replay.ts'
 import type { SessionOptions } from './context.ts'
 import type { ClientState } from './effects.ts'
 import { Expectations, type Undo } from './expectation.ts'
 import { narrowPolicy, SessionJudge } from './judging.ts'
 import { Lease } from './lease.ts'
-import { quoteName } from './plan.ts'
+import { quoteIfNeeded } from './plan.ts'
 import type { PlanContext } from './planning.ts'
 import { StatementRecords } from './records.ts'
 import { refusalOf } from './refused.ts'
@@ -23,14 +24,6 @@ export const statusIdle = 0x49
 export const statusInTransaction = 0x54
 export const statusFailed = 0x45
 
-/** Parameters that a server reports about its login, not about the client. */
-export const ownParameters: ReadonlySet<string> = new Set([
-  'session_authorization',
-  'is_superuser',
-  'in_hot_standby',
-  'scram_iterations',
-])
-
 export class SessionState implements ClientState {
   readonly options: SessionOptions
   readonly expectations = new Expectations()
@@ -41,6 +34,8 @@ export class SessionState implements ClientState {
   readonly lease: Lease
   readonly records: StatementRecords
   readonly judge: SessionJudge
+  /** A run's: it writes, keeps its upstream, and nobody has that after it. */
+  readonly isBuilder: boolean
   /** ParameterStatus as the client knows it. */
   readonly parameters: Map<string, string>
   /** A lost connection had reported what is undone now. */
@@ -83,6 +78,7 @@ export class SessionState implements ClientState {
     const { limits } = options.limits === undefined ? policy : narrowPolicy(policy, options.limits)
     const schemas = options.searchPath ?? policy.schemas
     this.options = options
+    this.isBuilder = policy.builder !== undefined
     this.settings = new ClientSettings(initialSettings(limits, schemas, options.settings ?? []))
     this.judge = new SessionJudge(options, this.settings)
     this.parameters = new Map([
@@ -176,6 +172,7 @@ export class SessionState implements ClientState {
       settings: this.settings,
       login: this.options.principal.login,
       hasStatement: name => this.statements.has(name),
+      writes: this.isBuilder,
       cursorRows: name => this.counterOf(name)?.rows ?? 0,
     }
   }
@@ -183,7 +180,7 @@ export class SessionState implements ClientState {
   /** Holds an upstream with the client's settings for `text`: at once, or once the promise resolves. @throws RefusedStatement */
   hold(text: string): Promise<void> | undefined {
     try {
-      return this.holdAligned()?.catch(error => {
+      return awaitReplay(this, this.holdAligned())?.catch(error => {
         throw refusalOf(text, error)
       })
     } catch (error) {
@@ -258,13 +255,14 @@ export class SessionState implements ClientState {
     this.requestSince = more || this.seriesOpen ? now : 0
     this.idleSince = now
     const isSessions = this.options.database.pooling === 'session' && !this.settingsInDoubt
-    const keep = more || this.seriesOpen || this.status !== statusIdle || isSessions
+    const keep = more || this.seriesOpen || this.status !== statusIdle || isSessions || this.isBuilder
     if (!keep) this.release()
     return this.failed ? statusFailed : this.status
   }
 
   /** Gives the upstream back, between transactions. */
   release(): void {
+    if (this.isBuilder) return this.lease.discard('the session of its run is over')
     if (this.settingsInDoubt && this.lease.upstream !== undefined) this.lease.upstream.dirty = true
     this.settingsInDoubt = false
     this.lease.release()
@@ -285,9 +283,4 @@ export class SessionState implements ClientState {
     const status = this.requestDone()
     this.emit(encodeReadyForQuery(status === statusIdle ? 'I' : status === statusFailed ? 'E' : 'T'))
   }
-}
-
-/** As the server reports search_path. */
-function quoteIfNeeded(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : quoteName(name)
 }

@@ -4,12 +4,12 @@ import { type Frame, FrameReader } from '../wire/framing.ts'
 import { backendType } from '../wire/message-types.ts'
 import { encodeQuery, terminate } from '../wire/query.ts'
 import { decodeReport, type ServerReport } from '../wire/reports.ts'
-import { type BackendKeyData, decodeParameterStatus, type ParameterStatus } from '../wire/session-start.ts'
+import { decodeParameterStatus, type ParameterStatus } from '../wire/session-start.ts'
 import { sendCancel } from './cancel.ts'
 import { type DialOptions, dial, type TlsSettings, unreachable } from './dial.ts'
 import { type Login, login, ProtocolRefused } from './login.ts'
 import { OwnQuery } from './own-query.ts'
-import { checkPins, pins, readMajor } from './pins.ts'
+import { checkPins, readMajor } from './pins.ts'
 import { StatementLru } from './statements.ts'
 import type { UpstreamOptions } from './upstream-options.ts'
 
@@ -101,7 +101,7 @@ export class Upstream {
   catalogVersion = ''
 
   readonly #socket: net.Socket
-  readonly #cancelKey: BackendKeyData | undefined
+  readonly #login: Login
   readonly #cancelRoute: CancelRoute
   #cancelling: Promise<unknown> | undefined
   #query: { answer: OwnQuery; reader: FrameReader; settle: (error?: SqlError) => void } | undefined
@@ -113,11 +113,11 @@ export class Upstream {
   constructor(socket: net.Socket, session: Login, cancelRoute: CancelRoute) {
     this.#socket = socket
     this.parameters = session.parameters
-    this.#cancelKey = session.cancelKey
+    this.#login = session
     this.#cancelRoute = cancelRoute
     this.processId = session.cancelKey?.pid ?? 0
     this.major = readMajor(session.parameters)
-    checkPins(session.parameters)
+    checkPins(session.parameters, session.pins)
     socket.on('data', chunk => this.#onData(chunk))
     socket.on('drain', () => this.owner?.drain())
     socket.on('error', error => this.#end(error))
@@ -152,7 +152,7 @@ export class Upstream {
   /** Takes a ParameterStatus that the owner has read. One that breaks a pin ends the connection. */
   report({ name, value }: ParameterStatus): void {
     this.parameters.set(name, value)
-    const pin = pins.get(name)
+    const pin = this.#login.pins.get(name)
     if (pin !== undefined && pin !== value) this.destroy(`the server reports ${name} = ${value}`)
   }
 
@@ -197,13 +197,13 @@ export class Upstream {
 
   async #sendCancel(): Promise<void> {
     if (this.#destroyed) return
-    if (!this.#cancelKey) {
+    if (!this.#login.cancelKey) {
       this.destroy('it has no cancel key')
       return
     }
     const { route, cancelTimeoutMs } = this.#cancelRoute
     try {
-      await sendCancel(route, this.#cancelKey, AbortSignal.timeout(cancelTimeoutMs))
+      await sendCancel(route, this.#login.cancelKey, AbortSignal.timeout(cancelTimeoutMs))
     } catch (error) {
       this.dirty = true
       throw error

@@ -19,7 +19,7 @@ import {
 } from '../wire/session-start.ts'
 import { encodeStartupMessage } from '../wire/startup.ts'
 import { type Line, unreachable, waitFor } from './dial.ts'
-import { pins } from './pins.ts'
+import { type Pins, pinsOf } from './pins.ts'
 
 export interface LoginOptions {
   readonly database: string
@@ -28,10 +28,13 @@ export interface LoginOptions {
   readonly applicationName: string
   /** The role that the session starts as, and falls back to; undefined: what the login itself is set to. */
   readonly role?: string | undefined
+  readonly readWrite?: boolean | undefined
 }
 
 export interface Login {
   readonly parameters: Map<string, string>
+  /** What the server was asked to keep. */
+  readonly pins: Pins
   /** Undefined where the server gave none: then nothing on it can be cancelled. */
   readonly cancelKey: BackendKeyData | undefined
   /** What came in the same breath as ReadyForQuery. */
@@ -53,6 +56,7 @@ export class ProtocolRefused extends Error {}
  */
 export async function login(line: Line, options: LoginOptions, minor: number, signal: AbortSignal): Promise<Login> {
   const listener = new Listener(line.socket, signal)
+  const pins = pinsOf(options)
   const startup = [
     ['user', options.user],
     ['database', options.database],
@@ -80,7 +84,7 @@ export async function login(line: Line, options: LoginOptions, minor: number, si
       case backendType.errorResponse:
         throw refusal(decodeReport(body))
       case backendType.readyForQuery:
-        return { parameters, cancelKey, leftover: listener.leave() }
+        return { parameters, pins, cancelKey, leftover: listener.leave() }
       default:
         throw unexpected(type)
     }

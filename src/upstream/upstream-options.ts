@@ -13,4 +13,6 @@ export interface UpstreamOptions {
   readonly applicationName: string
   /** The role that the connection starts as, and falls back to; undefined: what the login itself is set to. */
   readonly role?: string | undefined
+  /** A run's builder: its transactions may write. Left out: none may. */
+  readonly readWrite?: boolean | undefined
 }

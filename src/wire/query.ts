@@ -19,6 +19,11 @@ export const sync = beginMessage(frontendType.sync).end()
 export const flush = beginMessage(frontendType.flush).end()
 export const terminate = beginMessage(frontendType.terminate).end()
 
+/** CopyFail (f): the COPY fails, with this message among the reasons. */
+export function encodeCopyFail(message: string): Buffer {
+  return beginMessage(frontendType.copyFail).text(message).end()
+}
+
 export const emptyQueryResponse = beginMessage(backendType.emptyQueryResponse).end()
 
 /** The tag of a CommandComplete (C), such as `SELECT 5`. */

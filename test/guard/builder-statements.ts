@@ -119,6 +119,8 @@ export const refused: readonly (readonly [code: string, what: string, texts: rea
       'select * from pg_authid',
       'set search_path = stg_1, pg_catalog',
       'set search_path = other',
+      'set search_path = stg_1, information_schema',
+      "select set_config('search_path', 'stg_1, pg_catalog', false)",
     ],
   ],
   [
