@@ -40,7 +40,7 @@ describe.each(combinations)('$name', ({ login, connect, transport, cancelStops }
   let schema: string
 
   beforeAll(async () => {
-    const user = await world.user(login)
+    const user = await world.user(login, 'admin')
     const stdio: Place = {
       command: process.execPath,
       args: [loading, 'stdio', `${login}@acme`],
@@ -68,6 +68,14 @@ describe.each(combinations)('$name', ({ login, connect, transport, cancelStops }
     await expect.poll(state, { timeout: 5_000, interval: 100 }).toBe('succeeded')
     const wrong = await call('run_materialization', { pipeline: 'order', schema })
     expect(wrong.error).toMatchObject({ code: 'NOT_FOUND', hint: expect.stringContaining('orders') })
+  })
+
+  it('sets what its connector type allows, and nothing else', async () => {
+    const knobs = { since: '2026-01-01' }
+    const set = await call('configure_pipeline', { pipeline: 'orders', knobs })
+    expect(set, set.text).toMatchObject({ success: true, data: { connector: 'webshop', knobs } })
+    const wrong = await call('configure_pipeline', { pipeline: 'orders', knobs: { sinse: '2026-01-01' } })
+    expect(wrong.error).toMatchObject({ code: 'VALIDATION_ERROR', message: expect.stringContaining('sinse') })
   })
 
   it('hears how a run gets on, further each time', async () => {

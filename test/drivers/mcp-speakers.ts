@@ -8,8 +8,14 @@ import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 
 /** Where the server is: an address, or a command of which the client makes its own. */
 export type Place =
-  | { readonly url: string; readonly key: string; readonly fetch?: typeof fetch }
+  | WebPlace
   | { readonly command: string; readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> }
+
+export interface WebPlace {
+  readonly url: string
+  readonly key: string
+  readonly fetch?: typeof fetch
+}
 
 export type Reply = { action: 'accept'; content: Record<string, string> } | { action: 'decline' | 'cancel' }
 

@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
+import type { MembershipRole } from '../../src/control/users.ts'
 import { freePort, type Running, startRunning } from '../cli/running.ts'
 import { type Door, openDoor } from '../mcp/door.ts'
-import type { Place } from './mcp-speakers.ts'
+import type { Place, WebPlace } from './mcp-speakers.ts'
 import { type Running as Process, start } from './process.ts'
 
 export interface AgentWorld {
@@ -14,8 +15,11 @@ export interface AgentWorld {
   readonly environment: Readonly<Record<string, string>>
   /** A `postern up` of its own. */
   instance(): Promise<Instance>
-  /** A user, as an analyst, and where clients of his find Postern, by transport. */
-  user(login: string): Promise<{ readonly http: (url: string) => Place; readonly stdio: Place }>
+  /** A user, and where clients of his find Postern, by transport. */
+  user(
+    login: string,
+    role?: MembershipRole,
+  ): Promise<{ readonly http: (url: string) => WebPlace; readonly stdio: Place }>
   /** Whether a statement with this text runs now. */
   runs(text: string): Promise<boolean>
   close(): Promise<void>
@@ -73,8 +77,8 @@ export async function openAgentWorld(): Promise<AgentWorld> {
       stops.add(stop)
       return { url: `http://127.0.0.1:${port}/mcp`, stop }
     },
-    async user(login) {
-      const key = await door.key('acme', login, 'analyst')
+    async user(login, role = 'analyst') {
+      const key = await door.key('acme', login, role)
       const args = [launcher, 'mcp', '--principal', `${login}@acme`]
       const env = { ...environment, POSTERN_DATA_DIR: join(folder, 'stdio') }
       return { http: url => ({ url, key }), stdio: { command: process.execPath, args, env } }
