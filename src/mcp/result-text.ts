@@ -1,5 +1,6 @@
 /** A result as compact text: the same facts as its data. */
 import type { Column } from './result-rows.ts'
+import { oneLine } from './tools/lines.ts'
 
 interface Result {
   readonly columns: readonly Column[]
@@ -22,6 +23,6 @@ export function renderResult(result: Result): string {
     `${row_count} row${row_count === 1 ? '' : 's'}${truncated ? `, TRUNCATED. ${next_step ?? ''}` : ''}`,
   ]
   if (cursor !== undefined) lines.push(`cursor: ${cursor}`)
-  if (tables_accessed.length > 0) lines.push(`tables: ${tables_accessed.join(', ')}`)
+  if (tables_accessed.length > 0) lines.push(`tables: ${tables_accessed.map(table => oneLine(table)).join(', ')}`)
   return lines.filter(line => line !== '').join('\n')
 }
