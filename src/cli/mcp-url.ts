@@ -1,5 +1,5 @@
 /** `mcp --url`: one database that stands already, guarded with nothing else set up. */
-import type { Config } from '../config.ts'
+import { type Config, readVariable } from '../config.ts'
 import { SqlError } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import { openUrlStores, prepareAnyUrl } from '../serve/any-url.ts'
@@ -14,9 +14,14 @@ interface GuardedUrl {
   readonly principal: Principal
 }
 
+/** `env:NAME`: an address that does not stand in the list of processes. @throws SqlError 22023 where it is not set */
+function addressOf(url: string): string {
+  return url.startsWith('env:') ? readVariable(url.slice('env:'.length)) : url
+}
+
 /** Says on standard error what is guarded and how. The caller closes the stores. @throws SqlError why it is not served */
 export async function openUrl(run: Run, url: string, provision: boolean): Promise<GuardedUrl> {
-  const target = parseTargetUrl(url)
+  const target = parseTargetUrl(addressOf(url))
   const dataDirSaid = run.said('dataDir') !== undefined
   const { config, stores, facts } = await openUrlStores(run.config, run.log, target, { dataDirSaid })
   try {

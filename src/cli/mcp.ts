@@ -43,7 +43,10 @@ export function mcpCommand(cli: Cli): Command {
     .option('--principal <login@tenant>', 'in whose name; whoever may start this command answers for it')
     .option('--token-env <name>', 'the environment variable with an API key or access token; else POSTERN_MCP_TOKEN')
     .option('--pass-through', "the host sends each user's token with the call (_meta.authorization)")
-    .option('--url <address>', 'guard this database, with nothing else set up: postgres://user:password@host:port/name')
+    .option(
+      '--url <address>',
+      'guard this database, with nothing else set up: postgres://user:password@host:port/name, or env:NAME',
+    )
     .option('--provision', 'with --url, an administrator’s: make a gate and a reader by it, and serve through those')
     .addOption(new Option('--tools <set>', 'which tools').choices(['core', 'extended']))
   return command.action((options: McpOptions) =>
