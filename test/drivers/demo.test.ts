@@ -35,7 +35,7 @@ describe.skipIf(!psqlIsHere)('the demo', () => {
   })
 
   it('does what it says one may try', async () => {
-    const tries = up?.screen.split('Then try:\n')[1]?.split('\n\n')[0] ?? ''
+    const tries = up?.screen.split('Then try, in psql:\n')[1]?.split('\n\n')[0] ?? ''
     const statements = tries.split('\n').map(line => line.trim().split(/ {2,}/)[0])
     expect(statements).toHaveLength(5)
     const ended = await shell(`${demoEnv}; psql -X -A -t`, `${statements.join('\n')}\n`)
