@@ -13,7 +13,7 @@ import { materializeConfig } from './config/materialize.ts'
 import { mcp } from './config/mcp.ts'
 import { ratesSettings, redisSettings } from './config/rates.ts'
 import { schemasConfig } from './config/schemas.ts'
-import { Secret } from './config/secret.ts'
+import { secret } from './config/secret.ts'
 import { semanticConfig } from './config/semantic.ts'
 import { SqlError } from './errors.ts'
 import { defaultGatewayLimits } from './gateway/limits.ts'
@@ -29,12 +29,6 @@ const bytes = (value: number) =>
     .default(value)
 const milliseconds = (value: number) => z.int().min(1).max(2_147_483_647).default(value)
 const path = () => z.string().min(1)
-const secret = () =>
-  z
-    .string()
-    .min(1)
-    .transform(text => new Secret(text))
-
 const control = z.strictObject({
   url: secret().nullable().default(null).meta({
     secret: 'url',

@@ -1,6 +1,6 @@
 /** `mcp`: the door for agents. */
 import { z } from 'zod'
-import { Secret } from './secret.ts'
+import { secret } from './secret.ts'
 
 const count = (value: number, most = 1_000_000) => z.int().min(1).max(most).default(value)
 const bytes = (value: number, most: number) => z.int().min(1024).max(most).default(value)
@@ -38,16 +38,10 @@ export const mcp = z
       .array(z.union([z.ipv4(), z.ipv6()]))
       .default([])
       .describe('Addresses of proxies whose X-Forwarded-For tells where a client is; else all are where the proxy is.'),
-    token: z
-      .string()
-      .min(1)
-      .transform(text => new Secret(text))
-      .nullable()
-      .default(null)
-      .meta({
-        secret: 'value',
-        description: 'API key or access token in whose name "postern mcp" serves its standard input.',
-      }),
+    token: secret().nullable().default(null).meta({
+      secret: 'value',
+      description: 'API key or access token in whose name "postern mcp" serves its standard input.',
+    }),
     toolsExtended: z.boolean().default(false).describe('Offer explain_query, search_objects and save_learning too.'),
     rowsDefault: count(500).describe('Rows of a query whose caller names no number.'),
     rowsMax: count(10_000).describe('Rows of a query, whatever its caller names.'),

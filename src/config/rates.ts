@@ -1,6 +1,6 @@
 /** Settings of how many calls there may be in a minute, an hour and a day, and where they are counted. */
 import { z } from 'zod'
-import { Secret } from './secret.ts'
+import { secret } from './secret.ts'
 
 const rate = (value: number | null, description: string) =>
   z.int().min(1).max(2_147_483_647).nullable().default(value).describe(description)
@@ -47,15 +47,9 @@ export const ratesSettings = z
 
 export const redisSettings = z
   .strictObject({
-    url: z
-      .string()
-      .min(1)
-      .transform(text => new Secret(text))
-      .nullable()
-      .default(null)
-      .meta({
-        secret: 'url',
-        description: 'Redis that a fleet shares, redis://user:password@host:port/0 or rediss://. Unset: none.',
-      }),
+    url: secret().nullable().default(null).meta({
+      secret: 'url',
+      description: 'Redis that a fleet shares, redis://user:password@host:port/0 or rediss://. Unset: none.',
+    }),
   })
   .prefault({})

@@ -1,3 +1,5 @@
+import { z } from 'zod'
+
 /** A value that must not be shown: it prints, logs and serializes as `***`. `reveal` is the one way to it. */
 export class Secret {
   readonly #value: string
@@ -22,3 +24,10 @@ export class Secret {
     return '***'
   }
 }
+
+/** A setting that is one: never empty. */
+export const secret = () =>
+  z
+    .string()
+    .min(1)
+    .transform(text => new Secret(text))

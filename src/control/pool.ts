@@ -26,7 +26,7 @@ export function openControlPool(options: ControlPoolOptions): pg.Pool {
     ...(options.as === 'service' ? { options: '-c role=postern_service' } : {}),
   })
   pool.on('error', options.onFault ?? (() => {}))
-  // One that is lent out and idle: its next query fails with the reason.
+  // One that is lent out and idle: its next query fails with the reason. The job queue wants both handled.
   pool.on('connect', client => client.on('error', () => {}))
   return pool
 }

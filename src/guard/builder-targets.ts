@@ -1,6 +1,7 @@
 /** What a builder's statement writes to must be the run's own, by name. */
 import { type Judgement, type RefusalFields, refuse } from './judgement.ts'
 import { ownsSchema } from './own-schemas.ts'
+import { requireDatabase } from './relations.ts'
 import type { ScopeItem } from './scope.ts'
 import { type Fields, isFields, listOf, locationOf, namesOf, numberOf, textOf, unwrap } from './tree.ts'
 
@@ -83,16 +84,6 @@ export function requireName(judgement: Judgement, name: string, isTemporary: boo
 function isOwn(judgement: Judgement, schema: string): boolean {
   const { builder } = judgement.context.policy
   return builder !== undefined && (schema === 'pg_temp' || ownsSchema(builder, schema))
-}
-
-function requireDatabase(judgement: Judgement, names: readonly string[], at: number | undefined): void {
-  const database = names.at(-3)
-  if (database === undefined || database === judgement.context.catalog.database) return
-  refuse(judgement, 'relation', {
-    code: '0A000',
-    message: `cross-database references are not implemented: "${names.join('.')}"`,
-    at,
-  })
 }
 
 function refuseSchema(judgement: Judgement, schema: string, at: number | undefined): never {

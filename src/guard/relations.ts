@@ -83,18 +83,23 @@ function judgePlaces(judgement: Judgement, fields: Fields, name: string, found: 
   })
 }
 
+/** Of three parts of a name the first must be this database. */
+export function requireDatabase(judgement: Judgement, names: readonly string[], at: number | undefined): void {
+  const database = names.at(-3)
+  if (database === undefined || database === judgement.context.catalog.database) return
+  refuse(judgement, 'relation', {
+    code: '0A000',
+    message: `cross-database references are not implemented: "${names.join('.')}"`,
+    at,
+  })
+}
+
 /** `database.schema.name` of a RangeVar as far as it is given; the database must be this one. */
 function readName(judgement: Judgement, fields: Fields): RelationName {
   const schema = typeof fields.schemaname === 'string' ? fields.schemaname : undefined
   const name = textOf(fields.relname)
-  const database = fields.catalogname
-  if (database !== undefined && database !== judgement.context.catalog.database) {
-    refuse(judgement, 'relation', {
-      code: '0A000',
-      message: `cross-database references are not implemented: "${textOf(database)}.${schema ?? ''}.${name}"`,
-      at: locationOf(fields),
-    })
-  }
+  if (fields.catalogname !== undefined)
+    requireDatabase(judgement, [textOf(fields.catalogname), schema ?? '', name], locationOf(fields))
   const alias = isFields(fields.alias) ? fields.alias : undefined
   return {
     schema,

@@ -15,6 +15,7 @@ import { VerdictCache } from '../guard/verdict-cache.ts'
 import type { Principal } from '../identity/principal.ts'
 import { Runs } from '../materialize/runs.ts'
 import { Schemas } from '../materialize/schemas.ts'
+import type { ToolServices } from '../mcp/tool.ts'
 import type { Log } from '../observe/log.ts'
 import { CallerSessions } from '../session/callers.ts'
 import type { SessionServices } from '../session/context.ts'
@@ -42,15 +43,8 @@ export interface Core {
   close(): Promise<void>
 }
 
-/** What tools work with. */
-export interface AgentServices {
-  readonly callers: CallerSessions
-  readonly catalog: CatalogService
-  readonly knowledge: KnowledgeBase
-  readonly schemas: Schemas
-  readonly runs: Runs
-  readonly limiter: CallLimiter
-}
+/** What tools work with, as far as it is opened here. */
+type AgentServices = Pick<ToolServices, 'callers' | 'catalog' | 'knowledge' | 'schemas' | 'runs' | 'limiter'>
 
 const verdictCacheMaxBytes = 64 * 1024 * 1024
 const auditDrainMs = 3_000

@@ -1,6 +1,7 @@
 /** The job queue in the control database: graphile-worker's schema, made by its owner and used by the service. */
 import { runMigrations } from 'graphile-worker'
 import type { Pool } from 'pg'
+import { inTransaction } from '../transaction.ts'
 import { silentLogger } from './queue-log.ts'
 
 const schema = 'graphile_worker'
@@ -10,31 +11,13 @@ const schema = 'graphile_worker'
  * several instances do it at once, and again at any time. `owner`: the control database as its owner.
  */
 export async function migrateQueue(owner: Pool): Promise<void> {
-  handleErrors(owner)
   await runMigrations({ pgPool: owner, preset: { worker: { schema, logger: silentLogger } } })
-  const client = await owner.connect()
-  try {
+  await inTransaction(owner, async client => {
     // Two that grant at once fail on each other.
-    await client.query('begin')
     await client.query('select pg_catalog.pg_advisory_xact_lock(7219, 3)')
     await client.query(grants)
-    await client.query('commit')
-  } catch (error) {
-    await client.query('rollback')
-    throw error
-  } finally {
-    client.release()
-  }
+  })
 }
-
-/** graphile-worker wants both handled: pg reports a connection that is lost to the query that uses it, and here. */
-export function handleErrors(pool: Pool, onFault: (error: Error) => void = ignoreReported): void {
-  if (pool.listenerCount('connect') > 0) return
-  pool.on('error', onFault)
-  pool.on('connect', client => void client.on('error', ignoreReported))
-}
-
-function ignoreReported(): void {}
 
 /** The queue's tables have row security without a policy: nobody but their owner sees a row until there is one. */
 const grants = `

@@ -8,7 +8,6 @@ import type { Log } from '../observe/log.ts'
 import { auditRetention, auditRetentionTask, type Retention } from './audit-retention.ts'
 import { expireSchemas, expireSchemasTask } from './expire-schemas.ts'
 import { type Chore, housekeeping, housekeepingTask } from './housekeeping.ts'
-import { handleErrors } from './queue.ts'
 import { queueLogger } from './queue-log.ts'
 import { sweepOrphans, sweepOrphansTask } from './sweep-orphans.ts'
 import { teardownSchema, teardownSchemaTask } from './teardown-schema.ts'
@@ -45,7 +44,6 @@ const clock = [
 /** @throws SqlError 55000 where the queue is not made yet */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { pool, log } = options
-  handleErrors(pool, error => log.warn({ error }, "a connection of the worker's was lost"))
   const runner = await startRunner(options).catch(async (error: unknown) => {
     await pool.end()
     throw error
